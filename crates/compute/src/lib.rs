@@ -1,0 +1,15 @@
+//! The step plan of a model and the backends that run it.
+//!
+//! The seam is the step, not the operation: a [`Plan`] is plain data, a list of a few kinds of step, each with the names of
+//! its weights and every option its families have. Inside a step a backend fuses, allocates and parallelises as it likes.
+
+mod backend;
+mod batch;
+#[cfg(feature = "candle")]
+pub mod candle;
+mod plan;
+pub mod reference;
+
+pub use backend::{Backend, Cost, Program, State};
+pub use batch::{BLOCK, Batch, Input, Outputs, Row, Span, Want, Wanted};
+pub use plan::{Activation, Attention, Embed, Head, Linear, Mlp, Norm, NormKind, Plan, Rope, RopeLayout, Step};

@@ -1,0 +1,1 @@
+//! Sessions on a loaded model: scheduling, paged keys and values, prefix reuse, memory accounting.

@@ -1,0 +1,1 @@
+//! Architectures: tables and builders that turn GGUF and Hugging Face metadata into a plan. No arithmetic.

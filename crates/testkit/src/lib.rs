@@ -1,0 +1,1 @@
+//! Tests only: tiny seeded checkpoints and tolerances.
