@@ -7,6 +7,7 @@ mod backend;
 mod batch;
 #[cfg(feature = "candle")]
 pub mod candle;
+mod check;
 mod plan;
 pub mod reference;
 

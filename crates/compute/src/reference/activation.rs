@@ -1,0 +1,38 @@
+//! The gate of a feed-forward.
+
+use crate::Activation;
+
+/// `gate = act(gate) * up`, element by element.
+///
+/// `gate`, `up`: (t, f). SiLU is `x · sigmoid(x)` (Elfwing et al. 2017).
+pub(crate) fn gated(gate: &mut [f32], up: &[f32], activation: Activation) {
+    for (gate, up) in gate.iter_mut().zip(up) {
+        *gate = apply(activation, *gate) * up;
+    }
+}
+
+fn apply(activation: Activation, x: f32) -> f32 {
+    match activation {
+        Activation::Silu => x / (1.0 + (-x).exp()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silu_by_hand() {
+        let mut gate = [0.0, 1.0, -1.0, 2.0];
+        gated(&mut gate, &[5.0, 1.0, 1.0, -2.0], Activation::Silu);
+        let expected = [0.0, 0.731_058_6, -0.268_941_4, -3.523_188_3];
+        assert!(gate.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-6), "{gate:?}");
+    }
+
+    #[test]
+    fn far_from_zero_it_is_the_identity_or_zero_and_never_nan() {
+        let mut gate = [1e4, -1e4, f32::MAX, f32::MIN];
+        gated(&mut gate, &[1.0; 4], Activation::Silu);
+        assert_eq!(gate, [1e4, 0.0, f32::MAX, 0.0]);
+    }
+}
