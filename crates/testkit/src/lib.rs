@@ -1,1 +1,12 @@
-//! Tests only: tiny seeded checkpoints and tolerances.
+//! Tests only: tiny seeded checkpoints, random plans, tolerances. Nothing that ships depends on it, and it panics where a test
+//! would.
+
+mod checkpoint;
+mod random;
+mod shape;
+mod tolerance;
+
+pub use checkpoint::Checkpoint;
+pub use random::Random;
+pub use shape::Shape;
+pub use tolerance::{assert_close, largest_difference};
