@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::decode;
+
 /// How a tensor's elements are stored. Quantised types store fixed blocks of elements along a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, non_camel_case_types)]
@@ -36,6 +38,20 @@ pub struct Layout {
     pub bytes: usize,
 }
 
+/// Decodes whole blocks to as many elements as they hold.
+pub(crate) type Decode = fn(&[u8], &mut [f32]);
+
+/// A type wick computes with.
+struct Known {
+    dtype: DType,
+    layout: Layout,
+    decode: Decode,
+}
+
+const fn known(dtype: DType, layout: Layout, decode: Decode) -> Known {
+    Known { dtype, layout, decode }
+}
+
 const fn ggml(name: &'static str, id: u32, elements: usize, bytes: usize) -> Layout {
     Layout { name, ggml_id: Some(id), elements, bytes }
 }
@@ -45,24 +61,24 @@ const fn plain(name: &'static str, bytes: usize) -> Layout {
 }
 
 /// The types wick computes with.
-static KNOWN: [(DType, Layout); 13] = [
-    (DType::F32, ggml("F32", 0, 1, 4)),
-    (DType::F16, ggml("F16", 1, 1, 2)),
-    (DType::BF16, ggml("BF16", 30, 1, 2)),
-    (DType::Q4_0, ggml("Q4_0", 2, 32, 18)),
-    (DType::Q4_1, ggml("Q4_1", 3, 32, 20)),
-    (DType::Q5_0, ggml("Q5_0", 6, 32, 22)),
-    (DType::Q5_1, ggml("Q5_1", 7, 32, 24)),
-    (DType::Q8_0, ggml("Q8_0", 8, 32, 34)),
-    (DType::Q2_K, ggml("Q2_K", 10, 256, 84)),
-    (DType::Q3_K, ggml("Q3_K", 11, 256, 110)),
-    (DType::Q4_K, ggml("Q4_K", 12, 256, 144)),
-    (DType::Q5_K, ggml("Q5_K", 13, 256, 176)),
-    (DType::Q6_K, ggml("Q6_K", 14, 256, 210)),
+static KNOWN: [Known; 13] = [
+    known(DType::F32, ggml("F32", 0, 1, 4), decode::f32),
+    known(DType::F16, ggml("F16", 1, 1, 2), decode::f16),
+    known(DType::BF16, ggml("BF16", 30, 1, 2), decode::bf16),
+    known(DType::Q4_0, ggml("Q4_0", 2, 32, 18), decode::q4_0),
+    known(DType::Q4_1, ggml("Q4_1", 3, 32, 20), decode::q4_1),
+    known(DType::Q5_0, ggml("Q5_0", 6, 32, 22), decode::q5_0),
+    known(DType::Q5_1, ggml("Q5_1", 7, 32, 24), decode::q5_1),
+    known(DType::Q8_0, ggml("Q8_0", 8, 32, 34), decode::q8_0),
+    known(DType::Q2_K, ggml("Q2_K", 10, 256, 84), decode::q2_k),
+    known(DType::Q3_K, ggml("Q3_K", 11, 256, 110), decode::q3_k),
+    known(DType::Q4_K, ggml("Q4_K", 12, 256, 144), decode::q4_k),
+    known(DType::Q5_K, ggml("Q5_K", 13, 256, 176), decode::q5_k),
+    known(DType::Q6_K, ggml("Q6_K", 14, 256, 210), decode::q6_k),
 ];
 
 /// The types wick only names: the rest of GGML's, then those of safetensors alone.
-static OTHER: [Layout; 34] = [
+static OTHER: [Layout; 35] = [
     ggml("Q8_1", 9, 32, 40),
     ggml("Q8_K", 15, 256, 292),
     ggml("IQ2_XXS", 16, 256, 66),
@@ -97,7 +113,8 @@ static OTHER: [Layout; 34] = [
     plain("F8_E5M2FNUZ", 1),
     // Two and four elements share bytes.
     Layout { name: "F4", ggml_id: None, elements: 2, bytes: 1 },
-    Layout { name: "F6", ggml_id: None, elements: 4, bytes: 3 },
+    Layout { name: "F6_E2M3", ggml_id: None, elements: 4, bytes: 3 },
+    Layout { name: "F6_E3M2", ggml_id: None, elements: 4, bytes: 3 },
 ];
 
 /// GGML ids that were given and taken back; their layouts are in no current documentation.
@@ -115,14 +132,14 @@ static WITHDRAWN: [(u32, &str); 8] = [
 impl DType {
     /// All types wick computes with.
     pub fn known() -> impl Iterator<Item = DType> {
-        KNOWN.iter().map(|&(dtype, _)| dtype)
+        KNOWN.iter().map(|known| known.dtype)
     }
 
     /// How the type lies in a file.
     pub fn layout(self) -> &'static Layout {
         match self {
             DType::Other(layout) => layout,
-            _ => KNOWN.iter().find(|(dtype, _)| *dtype == self).map(|(_, layout)| layout).expect("KNOWN has a row for each type"),
+            _ => &self.known_row().expect("KNOWN has a row for each type but Other").layout,
         }
     }
 
@@ -144,11 +161,23 @@ impl DType {
     /// Bytes of `elements` elements; `None` when they are no whole blocks, or more than the machine can address.
     pub fn bytes(self, elements: usize) -> Option<usize> {
         let layout = self.layout();
-        (elements % layout.elements == 0).then(|| (elements / layout.elements).checked_mul(layout.bytes)).flatten()
+        if !elements.is_multiple_of(layout.elements) {
+            return None;
+        }
+        (elements / layout.elements).checked_mul(layout.bytes)
+    }
+
+    /// How its blocks become f32; `None` for [`DType::Other`].
+    pub(crate) fn decoder(self) -> Option<Decode> {
+        self.known_row().map(|known| known.decode)
+    }
+
+    fn known_row(self) -> Option<&'static Known> {
+        KNOWN.iter().find(|known| known.dtype == self)
     }
 
     fn find(is: impl Fn(&Layout) -> bool) -> Option<DType> {
-        let known = KNOWN.iter().find(|(_, layout)| is(layout)).map(|&(dtype, _)| dtype);
+        let known = KNOWN.iter().find(|known| is(&known.layout)).map(|known| known.dtype);
         known.or_else(|| OTHER.iter().find(|layout| is(layout)).map(DType::Other))
     }
 }

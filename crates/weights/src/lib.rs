@@ -1,8 +1,17 @@
 //! Files to tensors: GGUF and safetensors. No arithmetic beyond block decode.
 
+mod decode;
 mod dtype;
+mod folder;
 pub mod gguf;
+mod index;
+mod quantize;
+mod safetensors;
+mod source;
 mod tensor;
 
 pub use dtype::{DType, Layout};
+pub use folder::Folder;
+pub use quantize::quantize;
+pub use source::OpenOptions;
 pub use tensor::{Tensor, TensorInfo, Tensors};

@@ -1,8 +1,12 @@
 //! A named array of a model file: its type, its shape, and where its bytes are.
 
-use wick_spec::Result;
+use std::ops::Range;
+use std::sync::Arc;
+
+use wick_spec::{Error, Result};
 
 use crate::DType;
+use crate::source::Source;
 
 /// What is known of a tensor without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,33 +17,122 @@ pub struct TensorInfo {
     pub shape: Vec<usize>,
 }
 
-/// A tensor whose bytes can be read; holds its file open.
+impl TensorInfo {
+    /// How many elements there are: the product of the shape, 1 when it is empty. `None` when that is more than the machine
+    /// can address.
+    pub fn elements(&self) -> Option<usize> {
+        self.shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n))
+    }
+
+    /// Elements of a row, the innermost dimension.
+    pub fn columns(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+
+    /// Bytes in the file; `None` when the rows are no whole blocks of the type, or there are more than the machine can address.
+    pub fn bytes(&self) -> Option<usize> {
+        self.dtype.bytes(self.columns())?;
+        self.dtype.bytes(self.elements()?)
+    }
+}
+
+/// A tensor whose bytes can be read; holds its file open. Its type is one that can be decoded.
 #[derive(Debug, Clone)]
 pub struct Tensor {
+    name: Arc<str>,
     info: TensorInfo,
+    source: Arc<Source>,
+    range: Range<usize>,
 }
 
 impl Tensor {
+    /// The caller has checked that `range` is as long as `info` says and inside the file.
+    pub(crate) fn new(name: Arc<str>, info: TensorInfo, source: Arc<Source>, range: Range<usize>) -> Self {
+        debug_assert_eq!(info.bytes(), Some(range.len()), "the range is the tensor's");
+        Self { name, info, source, range }
+    }
+
+    /// A tensor that comes from no file, of bytes in the file's layout. `invalid-request` when they do not fill the shape.
+    pub fn from_bytes(name: &str, info: TensorInfo, bytes: &[u8]) -> Result<Self> {
+        if bytes.is_empty() || info.bytes() != Some(bytes.len()) {
+            return Err(Error::invalid_request(format!(
+                "Tensor {name:?}: {} bytes do not fill {:?} of {}.",
+                bytes.len(),
+                info.shape,
+                info.dtype
+            )));
+        }
+        let source = Arc::new(Source::memory(name, bytes)?);
+        Ok(Self::new(name.into(), info, source, 0..bytes.len()))
+    }
+
+    /// The name it was asked for by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Element type and shape.
     pub fn info(&self) -> &TensorInfo {
         &self.info
     }
 
-    /// The tensor's bytes in the file's layout. `model-invalid` when the file was cut since it was opened.
+    /// The tensor's bytes in the file's layout, at any alignment. `model-invalid` when the file was cut since it was opened:
+    /// ask anew for each use rather than hold the slice, see [`crate::OpenOptions::mmap`].
     pub fn bytes(&self) -> Result<&[u8]> {
-        unreachable!()
+        self.slice(self.range.clone())
     }
 
-    /// All elements, decoded to f32, row-major.
+    /// All elements, decoded to f32, row-major. `out-of-memory` when there is no room for them.
     pub fn to_f32(&self) -> Result<Vec<f32>> {
-        unreachable!()
+        let elements = self.info.elements().unwrap_or(usize::MAX);
+        let mut out = Vec::new();
+        out.try_reserve_exact(elements).map_err(|_| {
+            let bytes = elements as u64 * 4;
+            Error::out_of_memory(format!("Tensor {:?} takes {bytes} bytes as f32.", self.name)).with("neededBytes", bytes)
+        })?;
+        out.resize(elements, 0.0);
+        self.decode(self.bytes()?, &mut out)?;
+        Ok(out)
     }
 
-    /// Rows `first ..` of a (rows, cols) tensor decoded into `out`, whose length is a multiple of cols.
+    /// Rows `first ..` of a (rows, cols) tensor decoded into `out`, whose length is a multiple of cols. Reads these rows alone.
+    /// `invalid-request` when they are not all in the tensor.
     pub fn rows_to_f32(&self, first: usize, out: &mut [f32]) -> Result<()> {
-        let _ = (first, out);
-        unreachable!()
+        if out.is_empty() {
+            return Ok(());
+        }
+        let columns = self.info.columns();
+        let per_row = |elements: usize| elements.checked_div(columns).unwrap_or(0);
+        let (count, rows) = (per_row(out.len()), per_row(self.info.elements().unwrap_or(0)));
+        if !out.len().is_multiple_of(columns) || first.checked_add(count).is_none_or(|end| end > rows) {
+            let (name, len) = (&self.name, out.len());
+            return Err(Error::invalid_request(format!(
+                "Tensor {name:?} has {rows} rows of {columns}; rows from {first} into {len} elements were asked for."
+            )));
+        }
+        let row = self.range.len() / rows;
+        let start = self.range.start + first * row;
+        self.decode(self.slice(start..start + count * row)?, out)
     }
+
+    fn slice(&self, range: Range<usize>) -> Result<&[u8]> {
+        self.source.bytes(range).map_err(|error| error.context(format!("tensor {:?}", self.name)))
+    }
+
+    fn decode(&self, bytes: &[u8], out: &mut [f32]) -> Result<()> {
+        let decode = self.info.dtype.decoder().ok_or_else(|| unsupported(&self.name, self.info.dtype))?;
+        decode(bytes, out);
+        Ok(())
+    }
+}
+
+/// The error for a tensor of a type that wick only names.
+pub(crate) fn unsupported(name: &str, dtype: DType) -> Error {
+    let known: Vec<_> = DType::known().map(DType::name).collect();
+    Error::unsupported(format!(
+        "Tensor {name:?} has the type {dtype}, which wick cannot compute with; it can with {}.",
+        known.join(", ")
+    ))
 }
 
 /// Where a model's tensors come from: one GGUF file, split GGUF files, or the safetensors of a folder.
@@ -47,7 +140,8 @@ pub trait Tensors: Send + Sync {
     /// The tensor's type and shape, or `None` when the model has none of that name.
     fn info(&self, name: &str) -> Option<&TensorInfo>;
 
-    /// The tensor; `model-invalid` that names it when the model has none.
+    /// The tensor; `model-invalid` that names it when the model has none, `unsupported` that names its type when wick cannot
+    /// decode it.
     fn tensor(&self, name: &str) -> Result<Tensor>;
 
     /// All names, in file order.

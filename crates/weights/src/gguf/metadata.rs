@@ -58,7 +58,8 @@ impl Metadata {
 
     /// What `getter` answers, or `model-invalid` when the key is not there: `metadata.require("llama.block_count", Metadata::u32)`.
     pub fn require<'a, T>(&'a self, key: &str, getter: impl FnOnce(&'a Self, &str) -> Result<Option<T>>) -> Result<T> {
-        getter(self, key)?.ok_or_else(|| Error::model_invalid(format!("The metadata has no {key:?}, which this model needs.")))
+        getter(self, key)?
+            .ok_or_else(|| Error::model_invalid(format!("The metadata has no {key:?}, which this model needs.")))
     }
 
     /// A string.
