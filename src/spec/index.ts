@@ -1,0 +1,10 @@
+/** The words all rooms share. Types only. */
+export type * from './json.js'
+export type * from './message.js'
+export type * from './model.js'
+export type * from './prompt.js'
+export type * from './request.js'
+export type * from './sampling.js'
+export type * from './stream-part.js'
+export type * from './tool.js'
+export type * from './usage.js'

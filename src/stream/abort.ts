@@ -1,0 +1,26 @@
+/** Abort signals, listened to and let go of. */
+
+/** Calls `action` once when `signal` aborts, at once if it has; returns what stops listening. */
+export function onAbort(signal: AbortSignal | undefined, action: () => void): () => void {
+  if (signal === undefined) return () => {}
+  if (signal.aborted) {
+    action()
+    return () => {}
+  }
+  signal.addEventListener('abort', action, { once: true })
+  return () => signal.removeEventListener('abort', action)
+}
+
+/** Waits for `work`, but not longer than until `signal` aborts: then it throws the signal's reason. */
+export async function unlessAborted<Value>(signal: AbortSignal, work: Value | Promise<Value>): Promise<Value> {
+  signal.throwIfAborted()
+  let letGo = (): void => {}
+  const aborted = new Promise<never>((_, reject) => {
+    letGo = onAbort(signal, () => reject(signal.reason))
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    letGo()
+  }
+}

@@ -1,0 +1,5 @@
+/** `Run`, and what it is made of. */
+export { onAbort, unlessAborted } from './abort.js'
+export { Run } from './run.js'
+export type { Fold, RunRecipe } from './run.js'
+export { textOf } from './text.js'
