@@ -1,1 +1,34 @@
 //! Sessions on a loaded model: scheduling, paged keys and values, prefix reuse, memory accounting.
+//!
+//! A model has one thread that owns its program and all state of its sequences; everyone else sends it commands and is
+//! answered through callbacks. Nothing here blocks the caller.
+
+mod answer;
+mod blocks;
+mod budget;
+mod channel;
+mod convert;
+mod describe;
+mod fault;
+mod info;
+mod load;
+mod log;
+mod machine;
+mod model;
+mod options;
+mod prompt;
+mod retained;
+mod scheduler;
+mod sequence;
+
+pub use channel::Ready;
+pub use convert::{Conversion, Converted, convert};
+pub use fault::from_environment as fault_from_environment;
+pub use info::Info;
+pub use load::{Progress, backends, devices, load, threads};
+pub use log::{Level, Log};
+pub use machine::Machine;
+pub use model::{Model, Session};
+pub use options::{BackendKind, DeviceKind, LoadOptions};
+pub use wick_spec as spec;
+pub use wick_text::Control;

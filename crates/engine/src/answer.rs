@@ -1,0 +1,189 @@
+//! An answer as it grows: logits to token, token to text, text to what may be shown.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wick_sample::{Choice, Sampler};
+use wick_spec::{AlternativeToken, Event, FinishReason, Request, Result, Timings, TokenInfo, Usage};
+use wick_text::{Decoder, StopTexts, Tokenizer};
+
+/// The state of one generation.
+pub(crate) struct Answer {
+    tokenizer: Arc<Tokenizer>,
+    sampler: Sampler,
+    decoder: Decoder,
+    stops: StopTexts,
+    wants_tokens: bool,
+    ignore_end: bool,
+    max_tokens: u32,
+    /// What was shown so far.
+    text: String,
+    /// Ids sampled so far.
+    ids: Vec<u32>,
+    clock: Clock,
+}
+
+/// Moments and durations of one generation.
+struct Clock {
+    arrived: Instant,
+    began: Option<Instant>,
+    prompt_ms: f64,
+    prompt_tokens: u32,
+    first_token: Option<Instant>,
+    last_token: Option<Instant>,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct End {
+    pub reason: FinishReason,
+    pub stop: Option<String>,
+}
+
+impl Answer {
+    pub(crate) fn new(request: &Request, tokenizer: Arc<Tokenizer>, vocab: usize, arrived: Instant) -> Result<Self> {
+        Ok(Self {
+            sampler: Sampler::new(&request.sampling, vocab)?,
+            decoder: Decoder::new(tokenizer.clone()),
+            stops: StopTexts::new(request.stop.clone()),
+            tokenizer,
+            wants_tokens: request.sampling.logprobs.is_some(),
+            ignore_end: request.ignore_end,
+            max_tokens: request.max_tokens.unwrap_or(u32::MAX),
+            text: String::new(),
+            ids: Vec::new(),
+            clock: Clock { arrived, began: None, prompt_ms: 0.0, prompt_tokens: 0, first_token: None, last_token: None },
+        })
+    }
+
+    /// The prompt's tokens enter the penalties' window, and the clock starts. A later prompt of the same answer changes neither.
+    pub(crate) fn begin(&mut self, prompt: &[u32]) {
+        if self.clock.began.is_none() {
+            self.clock.began = Some(Instant::now());
+            prompt.iter().for_each(|&id| self.sampler.accept(id));
+        }
+    }
+
+    /// `tokens` of the prompt were computed in `ms`.
+    pub(crate) fn prefilled(&mut self, tokens: usize, ms: f64) {
+        if self.clock.first_token.is_none() {
+            self.clock.prompt_ms += ms;
+            self.clock.prompt_tokens += tokens as u32;
+        }
+    }
+
+    /// Chooses the next token, pushes what may be shown of it, and says whether it was the last.
+    pub(crate) fn next(&mut self, logits: &mut [f32], push: &mut dyn FnMut(Event)) -> Result<(u32, Option<End>)> {
+        let choice = self.sampler.sample(logits)?;
+        let id = choice.id;
+        self.sampler.accept(id);
+        self.ids.push(id);
+        let now = Instant::now();
+        self.clock.first_token.get_or_insert(now);
+        self.clock.last_token = Some(now);
+
+        let ends = !self.ignore_end && self.tokenizer.end_tokens().contains(&id);
+        let (mut text, stop) = if ends { (String::new(), None) } else { self.stops.push(&self.decoder.push(id)) };
+        let end = match stop {
+            Some(stop) => Some(End { reason: FinishReason::Stop, stop: Some(stop) }),
+            None if ends => Some(End { reason: FinishReason::Stop, stop: None }),
+            None if self.ids.len() >= self.max_tokens as usize => Some(End { reason: FinishReason::Length, stop: None }),
+            None => None,
+        };
+        let end = self.release(end, &mut text);
+        self.text.push_str(&text);
+        let tokens = if self.wants_tokens { vec![self.describe(choice)] } else { Vec::new() };
+        if !text.is_empty() || !tokens.is_empty() {
+            push(Event::TextDelta { text, tokens });
+        }
+        Ok((id, end))
+    }
+
+    /// At an end that no stop text made, shows what was held back; that may itself hold a stop text.
+    fn release(&mut self, end: Option<End>, text: &mut String) -> Option<End> {
+        let Some(End { reason, stop: None }) = end else { return end };
+        let (shown, stop) = self.stops.push(&self.decoder.flush());
+        text.push_str(&shown);
+        if stop.is_some() {
+            return Some(End { reason: FinishReason::Stop, stop });
+        }
+        text.push_str(&self.stops.flush());
+        Some(End { reason, stop: None })
+    }
+
+    /// Ends the answer where the window ends.
+    pub(crate) fn cut(&mut self, push: &mut dyn FnMut(Event)) -> End {
+        let mut text = String::new();
+        let end = self.release(Some(End { reason: FinishReason::Length, stop: None }), &mut text);
+        self.text.push_str(&text);
+        if !text.is_empty() {
+            push(Event::TextDelta { text, tokens: Vec::new() });
+        }
+        end.unwrap_or(End { reason: FinishReason::Length, stop: None })
+    }
+
+    /// Ids sampled so far.
+    pub(crate) fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// What was shown, and how many of the ids say exactly that: all of them, or all but the end token. `None` when a stop
+    /// text was cut out, so that text and ids no longer agree.
+    pub(crate) fn shown(&self) -> Option<(&str, usize)> {
+        let said = match self.ids.split_last() {
+            Some((last, said)) if self.tokenizer.is_control(*last) => said,
+            _ => &self.ids,
+        };
+        let mut spelled = Vec::with_capacity(self.text.len());
+        for &id in said.iter().filter(|&&id| !self.tokenizer.is_control(id)) {
+            spelled.extend_from_slice(self.tokenizer.token_bytes(id).unwrap_or_default());
+        }
+        let text = self.text.as_bytes();
+        // A tokenizer that puts a space in front of a text drops it again when it decodes one.
+        let agrees = spelled == text || spelled.strip_prefix(b" ") == Some(text);
+        agrees.then_some((self.text.as_str(), said.len()))
+    }
+
+    /// The last event.
+    pub(crate) fn finish(&self, end: End, prompt_tokens: usize, cached_tokens: usize) -> Event {
+        Event::Finish {
+            reason: end.reason,
+            stop: end.stop,
+            usage: Usage {
+                prompt_tokens: prompt_tokens as u32,
+                cached_tokens: cached_tokens as u32,
+                completion_tokens: self.ids.len() as u32,
+            },
+            timings: self.clock.timings(self.ids.len()),
+        }
+    }
+
+    fn describe(&self, choice: Choice) -> TokenInfo {
+        let text = |id| String::from_utf8_lossy(self.tokenizer.token_bytes(id).unwrap_or_default()).into_owned();
+        TokenInfo {
+            id: choice.id,
+            text: text(choice.id),
+            logprob: choice.logprob.unwrap_or(f32::NAN),
+            top: choice.top.into_iter().map(|(id, logprob)| AlternativeToken { id, text: text(id), logprob }).collect(),
+        }
+    }
+}
+
+impl Clock {
+    fn timings(&self, completion: usize) -> Timings {
+        let ms = |from: Option<Instant>, to: Option<Instant>| match (from, to) {
+            (Some(from), Some(to)) => to.duration_since(from).as_secs_f64() * 1e3,
+            _ => 0.0,
+        };
+        let rate = |tokens: usize, ms: f64| if ms > 0.0 { tokens as f64 * 1e3 / ms } else { 0.0 };
+        let decode_ms = ms(self.first_token, self.last_token);
+        Timings {
+            queued_ms: ms(Some(self.arrived), self.began),
+            prompt_ms: self.prompt_ms,
+            first_token_ms: ms(Some(self.arrived), self.first_token),
+            decode_ms,
+            prompt_tokens_per_second: rate(self.prompt_tokens as usize, self.prompt_ms),
+            tokens_per_second: rate(completion.saturating_sub(1), decode_ms),
+        }
+    }
+}

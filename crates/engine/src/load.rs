@@ -1,0 +1,198 @@
+//! File to running model.
+//!
+//! The model's own thread does the loading, because a backend is prepared, run and dropped on one thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::Builder;
+
+use wick_compute::{Backend, Plan};
+use wick_spec::{Error, Result, Stop, Warning};
+use wick_weights::Tensors;
+
+use crate::blocks::Blocks;
+use crate::budget::budget;
+use crate::describe::{Source, open};
+use crate::info::Info;
+use crate::log::{Level, Log};
+use crate::machine::Machine;
+use crate::model::{Engine, Model, Running};
+use crate::options::{BackendKind, DeviceKind, LoadOptions};
+use crate::scheduler::{CHUNK, Command, Parts, Scheduler};
+
+/// Told bytes done and bytes in all.
+pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
+
+/// The backends of this build, the default first.
+pub fn backends() -> &'static [&'static str] {
+    if cfg!(feature = "candle") { &["candle", "reference"] } else { &["reference"] }
+}
+
+/// The devices of this build.
+pub fn devices() -> &'static [&'static str] {
+    &["cpu"]
+}
+
+/// Threads that computations use.
+pub fn threads() -> usize {
+    #[cfg(feature = "candle")]
+    return wick_compute::candle::threads();
+    #[cfg(not(feature = "candle"))]
+    1
+}
+
+/// Loads a model on a new thread and calls `ready` from it. `stop` ends the load with `cancelled`.
+pub fn load(options: LoadOptions, progress: Progress, log: Log, stop: Stop, ready: impl FnOnce(Result<Model>) + Send + 'static) {
+    // The reply is shared with the thread, so that it can be given here if there is no thread.
+    let ready = Arc::new(std::sync::Mutex::new(Some(ready)));
+    let answer = {
+        let ready = ready.clone();
+        move |result| {
+            let ready = ready.lock().ok().and_then(|mut ready| ready.take());
+            ready.into_iter().for_each(|ready| ready(result));
+        }
+    };
+    let refused = {
+        let answer = answer.clone();
+        move || {
+            let loaded = catch_unwind(AssertUnwindSafe(|| prepare(&options, progress, log, &stop)))
+                .unwrap_or_else(|_| Err(Error::internal("Loading panicked. Please report it, with the file's name.")));
+            match loaded {
+                Err(error) => answer(Err(error)),
+                Ok((model, None)) => answer(Ok(model)),
+                Ok((model, Some((parts, commands)))) => {
+                    answer(Ok(model));
+                    let closed = Scheduler::new(parts).run(&commands);
+                    drop(commands);
+                    drop(closed);
+                }
+            }
+        }
+    };
+    if let Err(error) = Builder::new().name("wick-model".into()).spawn(refused) {
+        answer(Err(Error::io(format!("The system gives no thread to the model: {error}."))));
+    }
+}
+
+type Work = Option<(Parts, Receiver<Command>)>;
+
+fn prepare(options: &LoadOptions, mut progress: Progress, log: Log, stop: &Stop) -> Result<(Model, Work)> {
+    stop.check()?;
+    let source = open(options, &log)?;
+    let mut info = source.info.clone();
+    let (engine, work) = match &source.plan {
+        None => (None, None),
+        Some(plan) => {
+            let (parts, commands, engine) = start(options, &source, plan, &mut info, &mut progress, &log, stop)?;
+            (Some(engine), Some((parts, commands)))
+        }
+    };
+    let model = Model { info: Arc::new(info), tokenizer: source.tokenizer, prompter: source.prompter, engine };
+    Ok((model, work))
+}
+
+fn start(
+    options: &LoadOptions,
+    source: &Source,
+    plan: &Plan,
+    info: &mut Info,
+    progress: &mut Progress,
+    log: &Log,
+    stop: &Stop,
+) -> Result<(Parts, Receiver<Command>, Engine)> {
+    let machine = Machine::read();
+    let backend = choose(options, log)?;
+    let tensors: &dyn Tensors = source.tensors();
+    let cost = backend.cost(plan, tensors, CHUNK)?;
+    let asked = options.context_tokens.map(|n| n as usize);
+    check_context(asked, info, log)?;
+    let fit = budget(cost, asked, info.trained_context_tokens, machine.available_memory_bytes)?;
+    log.write(
+        Level::Info,
+        format_args!(
+            "{} on {} ({}, {} threads): {} MiB of weights, a window of {} tokens, keys and values up to {} MiB",
+            backend.name(),
+            "cpu",
+            machine.isa,
+            threads(),
+            cost.weights >> 20,
+            fit.context,
+            (cost.block * fit.blocks as u64) >> 20
+        ),
+    );
+    progress(0, cost.weights);
+    let prepared = backend.prepare(plan, tensors, &mut |done| progress(done, cost.weights), stop)?;
+    progress(cost.weights, cost.weights);
+    let program = options.wrap.map_or_else(|| prepared.program, |wrap| wrap(prepared.program));
+    for warning in prepared.warnings {
+        log.write(Level::Warn, &warning);
+        info.warnings.push(warning);
+    }
+
+    info.backend = backend.name();
+    info.device = "cpu";
+    info.isa = machine.isa;
+    info.threads = if backend.name() == "reference" { 1 } else { threads() };
+    info.context_tokens = fit.context;
+    info.weights_bytes = cost.weights;
+    info.kv_bytes_per_token = cost.block / wick_compute::BLOCK as u64;
+    let warnings = info.warnings.iter().map(|message| Warning { message: message.clone() }).collect();
+
+    let (send, commands) = channel();
+    let engine = Engine { commands: send, closing: Stop::default(), running: Running::default() };
+    let parts = Parts {
+        program,
+        prompter: source.prompter.clone(),
+        blocks: Blocks::new(fit.blocks),
+        context: fit.context,
+        vocab: plan.vocab,
+        log: log.clone(),
+        warnings,
+        closing: engine.closing.clone(),
+        running: engine.running.clone(),
+    };
+    Ok((parts, commands, engine))
+}
+
+fn check_context(asked: Option<usize>, info: &mut Info, log: &Log) -> Result<()> {
+    let trained = info.trained_context_tokens;
+    match asked {
+        Some(0) => Err(Error::invalid_request("contextTokens is 0; it must be 1 or more.")),
+        Some(asked) if asked > trained => {
+            let warning = format!("contextTokens is {asked}, but the model was trained on {trained}; beyond that its answers get worse.");
+            log.write(Level::Warn, &warning);
+            info.warnings.push(warning);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The backend for a device, and why.
+fn choose(options: &LoadOptions, log: &Log) -> Result<Box<dyn Backend>> {
+    match options.device {
+        DeviceKind::Cuda => return Err(gpu("cuda", "wick-linux-x64-gnu-cuda")),
+        DeviceKind::Metal => return Err(gpu("metal", "wick-darwin-arm64")),
+        DeviceKind::Auto | DeviceKind::Cpu => {}
+    }
+    let backend: Box<dyn Backend> = match options.backend {
+        BackendKind::Reference => Box::new(wick_compute::reference::Reference),
+        #[cfg(feature = "candle")]
+        BackendKind::Auto | BackendKind::Candle => Box::new(wick_compute::candle::Candle::cpu()),
+        #[cfg(not(feature = "candle"))]
+        BackendKind::Auto => Box::new(wick_compute::reference::Reference),
+        #[cfg(not(feature = "candle"))]
+        BackendKind::Candle => return Err(Error::unsupported("This build has no candle backend; it has: reference.")),
+    };
+    let why = if options.backend == BackendKind::Auto { "the default of this build" } else { "asked for" };
+    log.write(Level::Debug, format_args!("backend {}: {why}", backend.name()));
+    Ok(backend)
+}
+
+fn gpu(device: &str, package: &str) -> Error {
+    Error::unsupported(format!(
+        "This build computes on the cpu alone. The device {device:?} comes with the package {package}, which is not published yet; \
+         use device: 'cpu' or 'auto'."
+    ))
+}

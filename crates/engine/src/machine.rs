@@ -1,0 +1,100 @@
+//! What the machine has: cores, memory, instruction set. Read from the operating system, limits of the control group kept.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::thread::available_parallelism;
+
+/// A report on the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// The widest instruction set the CPU has: `avx512`, `avx2`, `neon` or `scalar`.
+    pub isa: &'static str,
+    /// Physical cores; hyper-threads of one core count once.
+    pub physical_cores: usize,
+    /// Cores this process may use, by affinity and the control group's quota.
+    pub usable_cores: usize,
+    /// Bytes of memory, the control group's limit where that is lower.
+    pub memory_bytes: u64,
+    /// Bytes that can be taken now without swapping.
+    pub available_memory_bytes: u64,
+}
+
+impl Machine {
+    /// Reads the report now.
+    pub fn read() -> Self {
+        let usable_cores = available_parallelism().map_or(1, usize::from);
+        let (memory_bytes, available_memory_bytes) = memory();
+        Self { isa: isa(), physical_cores: physical_cores().unwrap_or(usable_cores), usable_cores, memory_bytes, available_memory_bytes }
+    }
+
+    /// Threads to compute with: one a physical core that the process may use.
+    pub fn threads(&self) -> usize {
+        self.physical_cores.min(self.usable_cores).max(1)
+    }
+}
+
+fn isa() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl") {
+        return "avx512";
+    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        return "avx2";
+    }
+    if cfg!(target_arch = "aarch64") { "neon" } else { "scalar" }
+}
+
+/// Distinct cores by Linux's topology files; `None` elsewhere.
+fn physical_cores() -> Option<usize> {
+    let cores: BTreeSet<String> = fs::read_dir("/sys/devices/system/cpu")
+        .ok()?
+        .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("topology/thread_siblings_list")).ok())
+        .collect();
+    (!cores.is_empty()).then_some(cores.len())
+}
+
+/// Total and available bytes; `u64::MAX` twice where the system does not say.
+fn memory() -> (u64, u64) {
+    let field = |text: &str, name: &str| -> Option<u64> {
+        let kib = text.lines().find_map(|line| line.strip_prefix(name))?.trim().trim_end_matches(" kB").trim();
+        Some(kib.parse::<u64>().ok()? * 1024)
+    };
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = field(&text, "MemTotal:").unwrap_or(u64::MAX);
+    let available = field(&text, "MemAvailable:").unwrap_or(total);
+    match cgroup() {
+        Some((limit, used)) if limit < total => (limit, available.min(limit.saturating_sub(used))),
+        _ => (total, available),
+    }
+}
+
+/// Limit and use of the control group, version 2 or 1. Page cache that can be dropped does not count as used.
+fn cgroup() -> Option<(u64, u64)> {
+    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let stat = |path: &str, name: &str| -> u64 {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0)
+    };
+    let v2 = || {
+        let cache = stat("/sys/fs/cgroup/memory.stat", "inactive_file ");
+        Some((number("/sys/fs/cgroup/memory.max")?, number("/sys/fs/cgroup/memory.current")?.saturating_sub(cache)))
+    };
+    let v1 = || {
+        let cache = stat("/sys/fs/cgroup/memory/memory.stat", "total_inactive_file ");
+        let used = number("/sys/fs/cgroup/memory/memory.usage_in_bytes")?.saturating_sub(cache);
+        Some((number("/sys/fs/cgroup/memory/memory.limit_in_bytes")?, used))
+    };
+    v2().or_else(v1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_is_possible() {
+        let machine = Machine::read();
+        assert!(machine.threads() >= 1 && machine.threads() <= machine.usable_cores.max(1));
+        assert!(machine.available_memory_bytes <= machine.memory_bytes);
+        assert!(machine.available_memory_bytes > 0);
+    }
+}

@@ -1,0 +1,220 @@
+//! A loaded model, as its users hold it: any number of sessions on one owning thread.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use wick_spec::{ChatPrompt, Error, Prompt, Request, Result, Stop, Usage};
+use wick_text::Tokenizer;
+
+use crate::answer::Answer;
+use crate::channel::{Reader, Ready, channel};
+use crate::info::Info;
+use crate::prompt::Prompter;
+use crate::scheduler::{Command, Done};
+use crate::sequence::{Reply, Sequence, Work};
+
+/// Most bytes of logits one [`Model::evaluate`] may return.
+const MAX_LOGITS_BYTES: usize = 1 << 30;
+
+/// Most texts that may end an answer.
+const MAX_STOPS: usize = 64;
+
+/// A handle to a loaded model; clones share it. The model's thread ends when the last handle and session are dropped, or by
+/// [`Model::close`].
+#[derive(Clone)]
+pub struct Model {
+    pub(crate) info: Arc<Info>,
+    pub(crate) tokenizer: Arc<Tokenizer>,
+    pub(crate) prompter: Arc<Prompter>,
+    /// `None` when only the vocabulary was loaded.
+    pub(crate) engine: Option<Engine>,
+}
+
+/// The way to the owning thread.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    pub commands: Sender<Command>,
+    pub closing: Stop,
+    pub running: Running,
+}
+
+/// The flags of running sequences, so that a close can end them between layers.
+#[derive(Clone, Default)]
+pub(crate) struct Running(Arc<Mutex<HashMap<u64, Stop>>>);
+
+impl Running {
+    fn with<T>(&self, f: impl FnOnce(&mut HashMap<u64, Stop>) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, stop: &Stop) -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.with(|all| all.insert(id, stop.clone()));
+        id
+    }
+
+    pub(crate) fn remove(&self, id: u64) {
+        self.with(|all| all.remove(&id));
+    }
+}
+
+/// One generation: its reader. Dropping it cancels the work.
+pub struct Session {
+    id: u64,
+    reader: Reader,
+    commands: Sender<Command>,
+}
+
+impl Model {
+    /// What is known of the model and of this load.
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// The model's tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// What the template makes of a conversation. `unsupported` without a template.
+    pub fn render(&self, chat: &ChatPrompt) -> Result<String> {
+        Ok(self.prompter.render(chat)?.text())
+    }
+
+    /// How many tokens a prompt is.
+    pub fn count_tokens(&self, prompt: &Prompt) -> Result<usize> {
+        Ok(self.prompter.encode(prompt, std::iter::empty())?.ids.len())
+    }
+
+    /// Starts a generation. Everything that can be refused without computing is refused here.
+    pub fn generate(&self, request: Request) -> Result<Session> {
+        let engine = self.engine()?;
+        if request.max_tokens == Some(0) {
+            return Err(Error::invalid_request("maxTokens is 0; it must be 1 or more."));
+        }
+        if request.stop.iter().any(String::is_empty) || request.stop.len() > MAX_STOPS {
+            return Err(Error::invalid_request(format!("stop takes up to {MAX_STOPS} texts, none of them empty.")));
+        }
+        let answer = Answer::new(&request, self.tokenizer.clone(), self.info.vocab_size, Instant::now())?;
+        let (writer, reader, stop) = channel();
+        let work = Work::Generate { answer: Box::new(answer), writer, overflow: request.overflow, max_tokens: request.max_tokens };
+        let id = engine.start(stop, work, request.prompt)?;
+        Ok(Session { id, reader, commands: engine.commands.clone() })
+    }
+
+    /// Computes a prompt's keys and values and keeps them for the next generation that begins with it.
+    pub fn prepare(&self, prompt: Prompt, stop: Stop, reply: impl FnOnce(Result<Usage>) + Send + 'static) {
+        self.ask(stop, prompt, Box::new(reply), |reply| Work::Prepare(Some(reply)));
+    }
+
+    /// Logits (positions, v) of chosen positions of `tokens`, which must be in ascending order. Nothing is kept.
+    pub fn evaluate(&self, tokens: Vec<u32>, positions: Vec<u32>, stop: Stop, reply: impl FnOnce(Result<Vec<f32>>) + Send + 'static) {
+        if let Err(error) = self.check_evaluate(&tokens, &positions) {
+            return reply(Err(error));
+        }
+        let logits = Vec::new();
+        self.ask(stop, Prompt::Tokens(tokens), Box::new(reply), |reply| Work::Evaluate { positions, logits, reply: Some(reply) });
+    }
+
+    fn check_evaluate(&self, tokens: &[u32], positions: &[u32]) -> Result<()> {
+        if tokens.is_empty() || positions.is_empty() {
+            return Err(Error::invalid_request("evaluate needs at least one token and one position."));
+        }
+        if !positions.is_sorted_by(|a, b| a < b) || positions.last().is_some_and(|&last| last as usize >= tokens.len()) {
+            return Err(Error::invalid_request(format!("positions must ascend and lie in 0..{}.", tokens.len())));
+        }
+        let bytes = positions.len().saturating_mul(self.info.vocab_size * size_of::<f32>());
+        if bytes > MAX_LOGITS_BYTES {
+            return Err(Error::invalid_request(format!(
+                "The logits of {} positions are {bytes} bytes; at most {MAX_LOGITS_BYTES} can be asked for at once.",
+                positions.len()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Starts work that is answered once. The reply holds the way to the thread, so that a dropped model still answers.
+    fn ask<T: 'static>(&self, stop: Stop, prompt: Prompt, reply: Reply<T>, work: impl FnOnce(Reply<T>) -> Work) {
+        match self.engine() {
+            Err(error) => reply(Err(error)),
+            Ok(engine) => {
+                let commands = engine.commands.clone();
+                let reply: Reply<T> = Box::new(move |result| {
+                    drop(commands);
+                    reply(result);
+                });
+                // A closed engine drops the work, and with it answers `closed`.
+                let _ = engine.start(stop, work(reply), prompt);
+            }
+        }
+    }
+
+    /// Ends all sessions with `closed` and frees the memory; `done` is called when it is free. May be called more than once.
+    pub fn close(&self, done: impl FnOnce() + Send + 'static) {
+        match &self.engine {
+            None => done(),
+            Some(engine) => {
+                engine.closing.set();
+                engine.running.with(|all| all.values().for_each(Stop::set));
+                // A thread that is gone drops the command, and with it tells.
+                let _ = engine.commands.send(Command::Close(Done::new(done)));
+            }
+        }
+    }
+
+    fn engine(&self) -> Result<&Engine> {
+        let engine = self.engine.as_ref();
+        let engine = engine.ok_or_else(|| Error::invalid_request("Only the vocabulary of this model was loaded (vocabOnly)."))?;
+        if engine.closing.is_set() { Err(Error::closed("The model was closed.")) } else { Ok(engine) }
+    }
+}
+
+impl Engine {
+    fn start(&self, stop: Stop, work: Work, prompt: Prompt) -> Result<u64> {
+        let id = self.running.add(&stop);
+        let sequence = Box::new(Sequence::new(id, stop, work, prompt));
+        self.commands.send(Command::Start(sequence)).map_err(|_| {
+            self.running.remove(id);
+            Error::closed("The model was closed.")
+        })?;
+        Ok(id)
+    }
+}
+
+impl Session {
+    /// Asks for all events that are ready; `ready` is called at once, or from the model's thread when there are some. `None`
+    /// comes after the finish event. One question at a time.
+    pub fn next(&self, ready: Ready) {
+        if self.reader.next(ready) {
+            self.wake();
+        }
+    }
+
+    /// Answers [`wick_spec::Event::Overflow`] with a shorter prompt; what was generated so far is kept.
+    pub fn resume(&self, prompt: Prompt) -> Result<()> {
+        self.commands.send(Command::Resume(self.id, prompt)).map_err(|_| Error::closed("The model was closed."))
+    }
+
+    /// Ends the work between two layers. The reader gets `cancelled`.
+    pub fn cancel(&self) {
+        self.reader.cancel();
+        self.wake();
+    }
+
+    /// The thread may be asleep; one that is gone needs no waking.
+    fn wake(&self) {
+        let _ = self.commands.send(Command::Wake);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.reader.ended() {
+            self.cancel();
+        }
+    }
+}

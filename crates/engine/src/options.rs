@@ -1,0 +1,77 @@
+//! What a load may be told.
+
+use std::path::PathBuf;
+
+use wick_compute::Program;
+use wick_spec::{Error, Result};
+
+/// Which backend computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BackendKind {
+    /// Candle where this build has it, else the reference.
+    #[default]
+    Auto,
+    /// Small f32 operations on one thread: slow, and the truth in tests.
+    Reference,
+    /// Candle on its CPU device.
+    Candle,
+}
+
+/// Which device computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceKind {
+    /// The best this build has.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU.
+    Cuda,
+    /// An Apple GPU.
+    Metal,
+}
+
+/// Options of [`crate::load`].
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// A `.gguf` file, any part of a split one, or a Hugging Face folder.
+    pub path: PathBuf,
+    /// Which device computes.
+    pub device: DeviceKind,
+    /// Which backend computes.
+    pub backend: BackendKind,
+    /// Tokens a session holds; `None`: what the model was trained on, or what memory allows.
+    pub context_tokens: Option<u32>,
+    /// Replaces the file's chat template.
+    pub chat_template: Option<String>,
+    /// JSON object of values that replace the file's: GGUF metadata keys, or keys of `config.json` for a folder.
+    pub metadata: Option<String>,
+    /// Reads the file into memory instead of mapping it: for files that may change underneath.
+    pub no_mmap: bool,
+    /// Asks the system to keep the mapped file in memory; a refusal is a warning.
+    pub mlock: bool,
+    /// Loads the tokenizer and the metadata alone.
+    pub vocab_only: bool,
+    /// Wraps the program before it is run; tests inject faults with it.
+    pub wrap: Option<fn(Box<dyn Program>) -> Box<dyn Program>>,
+}
+
+macro_rules! names {
+    ($type:ident, $option:literal, $($name:literal => $variant:ident),*) => {
+        impl std::str::FromStr for $type {
+            type Err = Error;
+
+            fn from_str(name: &str) -> Result<Self> {
+                match name {
+                    $($name => Ok(Self::$variant),)*
+                    _ => Err(Error::invalid_request(format!(
+                        concat!($option, " is {:?}; it can be ", $("\"", $name, "\", ",)* "and nothing else."), name
+                    ))),
+                }
+            }
+        }
+    };
+}
+
+names!(BackendKind, "backend", "auto" => Auto, "reference" => Reference, "candle" => Candle);
+names!(DeviceKind, "device", "auto" => Auto, "cpu" => Cpu, "cuda" => Cuda, "metal" => Metal);

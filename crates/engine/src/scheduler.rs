@@ -1,0 +1,416 @@
+//! The owning thread: takes commands, gives every sequence its turn, and is the only one that touches the program.
+//!
+//! Turns go round: one chunk of a prompt or one token of an answer each. A sequence whose reader is behind, or that waits for
+//! blocks or for a shorter prompt, is passed over.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Instant;
+
+use wick_compute::{BLOCK, Batch, Input, Outputs, Program, Row, Span, Want, Wanted};
+use wick_spec::{Code, Error, Event, Overflow, Prompt, Result, Stop, Usage, Warning};
+
+use crate::blocks::{Blocks, blocks_for};
+use crate::log::{Level, Log};
+use crate::model::Running;
+use crate::prompt::{Prompter, Turn};
+use crate::retained::{Kept, Retained, common_prefix};
+use crate::sequence::{Phase, Sequence, Work};
+
+/// Rows of a prompt computed in one turn.
+pub(crate) const CHUNK: usize = 256;
+
+/// What the thread is told.
+pub(crate) enum Command {
+    /// A new sequence.
+    Start(Box<Sequence>),
+    /// A paused sequence goes on with this prompt.
+    Resume(u64, Prompt),
+    /// Something changed for a sequence: its reader caught up, or it was cancelled.
+    Wake,
+    /// End everything; [`Done`] is dropped when the memory is free.
+    Close(Done),
+}
+
+/// Told by being dropped, so that no way of ending the thread leaves it untold.
+pub(crate) struct Done(Option<Box<dyn FnOnce() + Send>>);
+
+impl Done {
+    pub(crate) fn new(tell: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(tell)))
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|tell| tell());
+    }
+}
+
+/// What the thread is given to work with.
+pub(crate) struct Parts {
+    pub program: Box<dyn Program>,
+    pub prompter: Arc<Prompter>,
+    pub blocks: Blocks,
+    /// Tokens a sequence may hold.
+    pub context: usize,
+    /// Rows of the output matrix.
+    pub vocab: usize,
+    pub log: Log,
+    /// Of the load; every run's start repeats them.
+    pub warnings: Vec<Warning>,
+    /// Set when the model is closed under its runs.
+    pub closing: Stop,
+    /// Where a sequence is listed while it lives.
+    pub running: Running,
+}
+
+/// The thread's own state.
+pub(crate) struct Scheduler {
+    parts: Parts,
+    sequences: Vec<Sequence>,
+    /// Whose turn is next.
+    turn: usize,
+    retained: Retained,
+    batch: Batch,
+    outputs: Outputs,
+}
+
+/// What became of a sequence in its turn.
+enum After {
+    Stays,
+    Ended,
+}
+
+impl Scheduler {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let (batch, outputs) = (Batch::default(), Outputs::default());
+        Self { parts, sequences: Vec::new(), turn: 0, retained: Retained::default(), batch, outputs }
+    }
+
+    /// Runs until closed, or until nobody can send commands any more. Who closed it is to be told when the memory is free:
+    /// after `self`, which is dropped here.
+    pub(crate) fn run(mut self, commands: &Receiver<Command>) -> Option<Done> {
+        loop {
+            let command = if self.sequences.iter().any(Sequence::runnable) {
+                match commands.try_recv() {
+                    Ok(command) => Some(command),
+                    Err(TryRecvError::Empty) => None,
+                    Err(TryRecvError::Disconnected) => return None,
+                }
+            } else {
+                match commands.recv() {
+                    Ok(command) => Some(command),
+                    Err(_) => return None,
+                }
+            };
+            match command {
+                Some(Command::Start(sequence)) => self.sequences.push(*sequence),
+                Some(Command::Resume(id, prompt)) => self.resume(id, prompt),
+                Some(Command::Wake) => {}
+                Some(Command::Close(done)) => return Some(done),
+                None => self.step(),
+            }
+        }
+    }
+
+    fn resume(&mut self, id: u64, prompt: Prompt) {
+        if let Some(sequence) = self.sequences.iter_mut().find(|s| s.id == id && s.phase == Phase::Paused) {
+            sequence.prompt = Some(prompt);
+            sequence.phase = Phase::Waiting;
+        }
+    }
+
+    /// One turn of the next sequence that can use it.
+    fn step(&mut self) {
+        let n = self.sequences.len();
+        let Some(at) = (0..n).map(|i| (self.turn + i) % n).find(|&i| self.sequences[i].runnable()) else { return };
+        self.turn = at + 1;
+        // Out of the list while it runs, so that the rest of the scheduler can be used beside it.
+        let mut sequence = self.sequences.swap_remove(at);
+        let result = catch_unwind(AssertUnwindSafe(|| self.turn_of(&mut sequence)))
+            .unwrap_or_else(|_| Err(Error::internal("The computation panicked; this request failed, the model goes on. Please report it.")));
+        match result {
+            Ok(After::Stays) => {
+                self.sequences.push(sequence);
+                let last = self.sequences.len() - 1;
+                self.sequences.swap(at, last);
+            }
+            Ok(After::Ended) => {
+                self.turn = at;
+                self.leave(sequence);
+            }
+            Err(error) => {
+                // After a panic nobody knows what the blocks hold.
+                if error.code() == Code::Internal {
+                    sequence.kv = 0;
+                }
+                let error = if self.parts.closing.is_set() { Error::closed("The model was closed.") } else { error };
+                self.parts.log.write(Level::Debug, format_args!("a request ended with {}", error.code()));
+                sequence.fail(error);
+                self.leave(sequence);
+            }
+        }
+    }
+
+    fn turn_of(&mut self, sequence: &mut Sequence) -> Result<After> {
+        sequence.stop.check()?;
+        match sequence.phase {
+            Phase::Waiting => self.admit(sequence),
+            Phase::Running => self.advance(sequence),
+            Phase::Queued | Phase::Paused => Ok(After::Stays),
+        }
+    }
+
+    /// Encodes the prompt, reserves blocks, and takes over what earlier sequences computed of it.
+    fn admit(&mut self, sequence: &mut Sequence) -> Result<After> {
+        if let Some(prompt) = sequence.prompt.take() {
+            let encoded = self.parts.prompter.encode(&prompt, self.retained.turns())?;
+            if let Some(&id) = encoded.ids.iter().find(|&&id| id as usize >= self.parts.vocab) {
+                return Err(Error::invalid_request(format!("Token {id} is not in the model's vocabulary of {}.", self.parts.vocab)));
+            }
+            self.release(sequence);
+            sequence.prompt_tokens = encoded.ids.len();
+            sequence.tokens = encoded.ids;
+            sequence.rendered = encoded.rendered;
+            if let Work::Generate { answer, .. } = &sequence.work {
+                sequence.tokens.extend_from_slice(answer.ids());
+            }
+            if let Some(after) = self.check_window(sequence)? {
+                return Ok(after);
+            }
+        }
+        let need = blocks_for(sequence.most_tokens(self.parts.context));
+        let reserved: usize = self.sequences.iter().map(|s| s.reserved).sum();
+        if reserved + need > self.parts.blocks.limit() {
+            self.parts.log.write(Level::Info, "a request waits until running ones give their keys and values back");
+            sequence.phase = Phase::Queued;
+            return Ok(After::Stays);
+        }
+        sequence.reserved = need;
+        self.reuse(sequence)?;
+        if let Work::Generate { answer, .. } = &mut sequence.work {
+            answer.begin(&sequence.tokens[..sequence.prompt_tokens]);
+        }
+        sequence.phase = Phase::Running;
+        Ok(After::Stays)
+    }
+
+    /// The window holds the prompt and one token at least; else an error, or a question to the reader.
+    fn check_window(&self, sequence: &mut Sequence) -> Result<Option<After>> {
+        let (used, asks) = match &sequence.work {
+            Work::Generate { overflow, .. } => (sequence.tokens.len() + 1, *overflow == Overflow::Ask),
+            _ => (sequence.tokens.len(), false),
+        };
+        if used <= self.parts.context {
+            return Ok(None);
+        }
+        if asks {
+            self.pause(sequence);
+            return Ok(Some(After::Stays));
+        }
+        let prompt = sequence.prompt_tokens;
+        Err(Error::context_overflow(format!(
+            "The prompt is {prompt} tokens; this session holds {}, one of them for the answer. Shorten it, load with a larger \
+             contextTokens, or set overflow: 'shift'.",
+            self.parts.context
+        ))
+        .with("promptTokens", prompt as u64)
+        .with("contextTokens", self.parts.context as u64))
+    }
+
+    /// Asks the reader for a shorter prompt.
+    fn pause(&self, sequence: &mut Sequence) {
+        sequence.phase = Phase::Paused;
+        sequence.tell(Event::Overflow {
+            prompt_tokens: sequence.prompt_tokens as u32,
+            completion_tokens: (sequence.tokens.len() - sequence.prompt_tokens) as u32,
+            context_tokens: self.parts.context as u32,
+        });
+    }
+
+    /// Shares the whole blocks of the longest known prefix, and copies the rest of it.
+    fn reuse(&mut self, sequence: &mut Sequence) -> Result<()> {
+        if matches!(sequence.work, Work::Evaluate { .. }) {
+            return Ok(());
+        }
+        // The last token is computed in any case: its logits are wanted.
+        let ids = &sequence.tokens[..sequence.tokens.len() - 1];
+        let Some((common, source)) = self.longest_prefix(ids) else { return Ok(()) };
+        let whole = common / BLOCK;
+        sequence.blocks.extend_from_slice(&source[..whole]);
+        sequence.blocks.iter().for_each(|&id| self.parts.blocks.share(id));
+        if !common.is_multiple_of(BLOCK) {
+            // Held while room is made: its owner may be what is evicted.
+            let from = source[whole];
+            self.parts.blocks.share(from);
+            let copied = self.take_block().and_then(|to| {
+                sequence.blocks.push(to);
+                self.parts.program.state().copy(from, to)
+            });
+            self.parts.blocks.release(from);
+            copied?;
+        }
+        sequence.kv = common;
+        sequence.cached_tokens = common.min(sequence.prompt_tokens);
+        self.parts.log.write(Level::Debug, format_args!("{common} of {} prompt tokens were computed before", sequence.prompt_tokens));
+        Ok(())
+    }
+
+    /// Of what running and ended sequences computed, the longest beginning of `ids`, and its blocks.
+    fn longest_prefix(&mut self, ids: &[u32]) -> Option<(usize, Vec<u32>)> {
+        let running = self.sequences.iter().map(|s| (common_prefix(&s.tokens[..s.kv], ids), s.blocks.clone()));
+        let ended = self.retained.best(ids).map(|(kept, common)| (common, kept.blocks.clone()));
+        running.chain(ended).max_by_key(|&(common, _)| common).filter(|&(common, _)| common > 0)
+    }
+
+    /// A block with storage behind it; what ended longest ago makes room.
+    fn take_block(&mut self) -> Result<u32> {
+        let id = loop {
+            if let Some(id) = self.parts.blocks.take() {
+                break id;
+            }
+            if !self.retained.evict(&mut self.parts.blocks) {
+                return Err(Error::internal("The pool of blocks is spent although blocks were reserved."));
+            }
+        };
+        let state = self.parts.program.state();
+        if state.blocks() < self.parts.blocks.high_water()
+            && let Err(error) = state.grow(self.parts.blocks.high_water())
+        {
+            self.parts.blocks.release(id);
+            return Err(error);
+        }
+        Ok(id)
+    }
+
+    /// Computes the next chunk; at the last token, what was asked for.
+    fn advance(&mut self, sequence: &mut Sequence) -> Result<After> {
+        if !sequence.started {
+            sequence.started = true;
+            sequence.tell(Event::Start { warnings: self.start_warnings(sequence) });
+        }
+        let rows = (sequence.tokens.len() - sequence.kv).min(CHUNK);
+        while sequence.blocks.len() < blocks_for(sequence.kv + rows) {
+            let id = self.take_block()?;
+            sequence.blocks.push(id);
+        }
+        self.fill(sequence, rows);
+        let began = Instant::now();
+        self.parts.program.run(&self.batch, &mut self.outputs, &sequence.stop)?;
+        sequence.kv += rows;
+        let done = sequence.kv == sequence.tokens.len();
+        match &mut sequence.work {
+            Work::Generate { answer, .. } => {
+                answer.prefilled(rows, began.elapsed().as_secs_f64() * 1e3);
+                if done { self.sample(sequence) } else { Ok(After::Stays) }
+            }
+            Work::Evaluate { logits, reply, .. } => {
+                logits.extend_from_slice(&self.outputs.logits);
+                if !done {
+                    return Ok(After::Stays);
+                }
+                let logits = std::mem::take(logits);
+                reply.take().into_iter().for_each(|reply| reply(Ok(logits.clone())));
+                Ok(After::Ended)
+            }
+            Work::Prepare(_) if !done => Ok(After::Stays),
+            Work::Prepare(reply) => {
+                let usage = Usage {
+                    prompt_tokens: sequence.prompt_tokens as u32,
+                    cached_tokens: sequence.cached_tokens as u32,
+                    completion_tokens: 0,
+                };
+                reply.take().into_iter().for_each(|reply| reply(Ok(usage)));
+                Ok(After::Ended)
+            }
+        }
+    }
+
+    fn start_warnings(&self, sequence: &Sequence) -> Vec<Warning> {
+        let mut warnings = self.parts.warnings.clone();
+        if let Work::Generate { max_tokens: Some(max), overflow: Overflow::Error, .. } = &sequence.work {
+            let room = self.parts.context - sequence.prompt_tokens;
+            if *max as usize > room {
+                let message = format!("maxTokens is {max}, but the window of {} has room for {room} after the prompt.", self.parts.context);
+                warnings.push(Warning { message });
+            }
+        }
+        warnings
+    }
+
+    /// The batch of the sequence's next `rows` tokens.
+    fn fill(&mut self, sequence: &Sequence, rows: usize) {
+        let (from, to) = (sequence.kv, sequence.kv + rows);
+        self.batch.rows.clear();
+        self.batch.rows.extend((from..to).map(|n| Row { input: Input::Token(sequence.tokens[n]), position: n as u32 }));
+        self.batch.spans.clear();
+        self.batch.spans.push(Span { rows: 0..rows, cached: from, blocks: sequence.blocks.clone() });
+        self.batch.wanted.clear();
+        let last = |n: usize| (n + 1 == sequence.tokens.len()).then_some(n - from);
+        match &sequence.work {
+            Work::Generate { .. } => self.batch.wanted.extend((from..to).filter_map(last).map(logits_of)),
+            Work::Prepare(_) => {}
+            Work::Evaluate { positions, .. } => {
+                let chosen = positions.iter().map(|&n| n as usize).filter(|n| (from..to).contains(n));
+                self.batch.wanted.extend(chosen.map(|n| logits_of(n - from)));
+            }
+        }
+    }
+
+    fn sample(&mut self, sequence: &mut Sequence) -> Result<After> {
+        let Work::Generate { answer, writer, overflow, .. } = &mut sequence.work else { return Ok(After::Stays) };
+        let mut push = |event| writer.push(event);
+        let (id, mut end) = answer.next(&mut self.outputs.logits, &mut push)?;
+        sequence.tokens.push(id);
+        if end.is_none() && sequence.tokens.len() >= self.parts.context {
+            match overflow {
+                Overflow::Error => end = Some(answer.cut(&mut push)),
+                Overflow::Ask => {
+                    self.pause(sequence);
+                    return Ok(After::Stays);
+                }
+            }
+        }
+        let Some(end) = end else { return Ok(After::Stays) };
+        writer.push(answer.finish(end, sequence.prompt_tokens, sequence.cached_tokens));
+        writer.end(Ok(()));
+        Ok(After::Ended)
+    }
+
+    /// Gives the blocks back.
+    fn release(&mut self, sequence: &mut Sequence) {
+        sequence.blocks.drain(..).for_each(|id| self.parts.blocks.release(id));
+        sequence.kv = 0;
+        sequence.reserved = 0;
+    }
+
+    /// Keeps what an ended sequence computed, for whoever continues it, and lets the queued ones try again.
+    fn leave(&mut self, mut sequence: Sequence) {
+        for queued in self.sequences.iter_mut().filter(|s| s.phase == Phase::Queued) {
+            queued.phase = Phase::Waiting;
+        }
+        if matches!(sequence.work, Work::Evaluate { .. }) {
+            sequence.kv = 0;
+        }
+        self.parts.running.remove(sequence.id);
+        let turn = turn_of_chat(&sequence);
+        sequence.tokens.truncate(sequence.kv);
+        let kept = Kept { tokens: std::mem::take(&mut sequence.tokens), blocks: std::mem::take(&mut sequence.blocks), turn };
+        self.retained.keep(kept, &mut self.parts.blocks);
+    }
+}
+
+/// How the next turn of an answered chat begins; `None` when text and ids of the answer do not agree.
+fn turn_of_chat(sequence: &Sequence) -> Option<Turn> {
+    let Work::Generate { answer, .. } = &sequence.work else { return None };
+    let rendered = sequence.rendered.clone()?;
+    let (text, said) = answer.shown()?;
+    let ids = sequence.tokens.get(..sequence.prompt_tokens + said)?.to_vec();
+    Some(Turn { rendered, answer: text.to_owned(), ids })
+}
+
+fn logits_of(row: usize) -> Wanted {
+    Wanted { row, want: Want::Logits }
+}
