@@ -1,0 +1,75 @@
+//! Memory, counted before it is taken.
+
+use std::collections::HashMap;
+
+use wick_spec::Result;
+use wick_weights::{DType, Tensors};
+
+use super::matrix::ggml;
+use super::{Candle, Kernels, cpu, kv};
+use crate::check::{Use, Weight, check_shapes};
+use crate::{BLOCK, Cost, Plan, Step};
+
+/// Rows whose logits are computed at once.
+pub(super) const HEAD_ROWS: usize = 32;
+
+const F32: u64 = size_of::<f32>() as u64;
+
+/// A weight and the bytes it is held in.
+pub(super) struct Held<'a> {
+    pub(super) weight: Weight<'a>,
+    pub(super) bytes: u64,
+}
+
+/// The plan's weights, each name once; a table that is also multiplied with counts as a matrix.
+pub(super) fn held<'a>(backend: &Candle, plan: &'a Plan, tensors: &dyn Tensors) -> Result<Vec<Held<'a>>> {
+    let mut list: Vec<Held<'a>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for weight in check_shapes(plan, tensors)? {
+        let Some(info) = tensors.info(weight.name) else { continue };
+        let held = Held { bytes: bytes(backend, &weight, info.dtype), weight };
+        match places.get(held.weight.name) {
+            Some(&at) if list[at].weight.used == Use::Table => list[at] = held,
+            Some(_) => {}
+            None => {
+                places.insert(held.weight.name, list.len());
+                list.push(held);
+            }
+        }
+    }
+    Ok(list)
+}
+
+fn bytes(backend: &Candle, weight: &Weight<'_>, dtype: DType) -> u64 {
+    let elements = weight.elements();
+    let file = dtype.bytes(elements).unwrap_or(usize::MAX) as u64;
+    match (weight.used, backend.kernels, weight.shape.as_slice()) {
+        (Use::Vector, _, _) => elements as u64 * F32,
+        (Use::Matrix, Kernels::Slices, &[n, k]) => file + ggml(dtype).map_or(0, |dtype| cpu::packed_bytes(dtype, n, k)),
+        (Use::Matrix, Kernels::Tensors, _) if backend.device.is_cpu() => match dtype {
+            DType::F16 | DType::BF16 => elements as u64 * F32,
+            _ => file,
+        },
+        _ => file,
+    }
+}
+
+/// What the plan takes on this backend.
+pub(super) fn cost(backend: &Candle, plan: &Plan, tensors: &dyn Tensors, rows: usize) -> Result<Cost> {
+    let weights = held(backend, plan, tensors)?;
+    let width = |name: &str| tensors.info(name).and_then(|info| info.shape.first().copied()).unwrap_or(0) as u64;
+    // Of a row: what a step holds at its widest beside the stream x, which is there twice while it is added to.
+    let columns = plan.steps.iter().map(|step| match step {
+        Step::Attention(a) => 4 * width(&a.q.weight) + 4 * width(&a.k.weight),
+        Step::Mlp(m) => 3 * width(&m.gate.weight),
+        Step::Embed(_) | Step::Norm(_) | Step::Head(_) => 0,
+    });
+    let row = 4 * plan.hidden as u64 + columns.max().unwrap_or(0);
+    let logits = (rows.min(HEAD_ROWS) * plan.vocab) as u64;
+    let block = (BLOCK * plan.kv_width() * kv::dtype(&backend.device).size_in_bytes()) as u64;
+    Ok(Cost {
+        weights: weights.iter().map(|held| held.bytes).sum(),
+        block,
+        scratch: (rows as u64).saturating_mul(row).saturating_add(logits).saturating_mul(F32),
+    })
+}

@@ -1,0 +1,293 @@
+//! Attention of new rows over their sequences' keys and values, read where they lie in their blocks.
+//!
+//! A task is one kv-head and a tile of consecutive rows of one sequence, so that the heads that share the kv-head read each key
+//! and value once. Its scores are held whole: the tile is made so small that they fit the cache.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use wick_spec::Stop;
+
+use super::pool::{Shared, each};
+use super::simd;
+use crate::candle::kv::runs;
+
+/// The sizes of an attention step.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::candle) struct Heads {
+    /// h.
+    pub(in crate::candle) heads: usize,
+    /// g, a divisor of h.
+    pub(in crate::candle) kv_heads: usize,
+    /// d.
+    pub(in crate::candle) head_dim: usize,
+    /// What q·k is multiplied by.
+    pub(in crate::candle) scale: f32,
+    /// Tokens a token sees, itself included; all before it without one.
+    pub(in crate::candle) window: Option<usize>,
+}
+
+/// One sequence of the batch.
+#[derive(Debug, Clone)]
+pub(in crate::candle) struct Sequence<'a> {
+    /// Its rows in the batch.
+    pub(in crate::candle) rows: Range<usize>,
+    /// Tokens before them.
+    pub(in crate::candle) cached: usize,
+    /// Where its tokens are.
+    pub(in crate::candle) blocks: &'a [u32],
+}
+
+/// Rows of scores a task has at most, and scores, so that they stay in the second-level cache.
+const TILE_ROWS: usize = 64;
+const TILE_SCORES: usize = 1 << 16;
+/// From this many rows on a tiled product beats a loop over keys.
+const PRODUCT_ROWS: usize = 12;
+
+struct Task {
+    sequence: usize,
+    kv_head: usize,
+    /// Rows of the sequence, from 0.
+    rows: Range<usize>,
+}
+
+/// Softmax attention: `out`, `q`: (t, h, d); `keys`, `values`: (slots, g, d), the new rows' own included. When `stop` is set what
+/// is left is skipped, and `out` is undefined.
+pub(in crate::candle) fn attend(
+    heads: Heads,
+    sequences: &[Sequence<'_>],
+    q: &[f32],
+    (keys, values): (&[f32], &[f32]),
+    out: &mut [f32],
+    stop: &Stop,
+) {
+    let (tasks, work) = tasks(heads, sequences);
+    let out = Shared(out.as_mut_ptr());
+    let call = Call { heads, sequences, q, keys, values, out };
+    each(tasks.len(), work, |range| {
+        SCRATCH.with_borrow_mut(|scratch| {
+            for task in &tasks[range] {
+                if stop.is_set() {
+                    return;
+                }
+                call.run(task, scratch);
+            }
+        });
+    });
+}
+
+/// The tasks, longest sequences' last rows not apart from their first: order does not matter, the pool hands them out. With the
+/// multiply-adds of all.
+fn tasks(heads: Heads, sequences: &[Sequence<'_>]) -> (Vec<Task>, usize) {
+    let group = heads.heads / heads.kv_heads;
+    let (mut tasks, mut work) = (Vec::new(), 0);
+    for (at, sequence) in sequences.iter().enumerate() {
+        let t = sequence.rows.len();
+        let seen = heads.window.map_or(usize::MAX, |window| window + TILE_ROWS).min(sequence.cached + t);
+        let tile = (TILE_ROWS.min(TILE_SCORES / seen.max(1)) / group).clamp(1, t);
+        work += 2 * t * seen * heads.heads * heads.head_dim;
+        for kv_head in 0..heads.kv_heads {
+            let starts = (0..t).step_by(tile);
+            tasks.extend(starts.map(|start| Task { sequence: at, kv_head, rows: start..t.min(start + tile) }));
+        }
+    }
+    (tasks, work)
+}
+
+#[derive(Default)]
+struct Scratch {
+    /// (rows · group, d), scaled.
+    q: Vec<f32>,
+    /// (rows · group, seen).
+    scores: Vec<f32>,
+    /// (rows · group, d).
+    out: Vec<f32>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+struct Call<'a> {
+    heads: Heads,
+    sequences: &'a [Sequence<'a>],
+    q: &'a [f32],
+    keys: &'a [f32],
+    values: &'a [f32],
+    out: Shared,
+}
+
+impl Call<'_> {
+    fn run(&self, task: &Task, scratch: &mut Scratch) {
+        let Heads { heads: h, kv_heads: g, head_dim: d, scale, window } = self.heads;
+        let (sequence, group) = (&self.sequences[task.sequence], h / g);
+        let visible = |row: usize| {
+            let end = sequence.cached + row + 1;
+            end - window.unwrap_or(end).min(end)..end
+        };
+        let seen = visible(task.rows.start).start..visible(task.rows.end - 1).end;
+        let (m, n) = (task.rows.len() * group, seen.len());
+        let place = |i: usize| {
+            let row = sequence.rows.start + task.rows.start + i / group;
+            (row * h + task.kv_head * group + i % group) * d
+        };
+
+        scratch.q.clear();
+        for i in 0..m {
+            scratch.q.extend(self.q[place(i)..][..d].iter().map(|q| q * scale));
+        }
+        scratch.scores.clear();
+        scratch.scores.resize(m * n, 0.0);
+        scratch.out.clear();
+        scratch.out.resize(m * d, 0.0);
+
+        let kv = |slot: usize| (slot * g + task.kv_head) * d;
+        for (slot, run) in runs(sequence.blocks, seen.clone()) {
+            let scores = &mut scratch.scores[run.start - seen.start..];
+            scores_of_run(&scratch.q, d, &self.keys[kv(slot)..], g * d, run.len(), scores, n, m);
+        }
+        let mut sums = [0.0; TILE_ROWS];
+        let mut more = Vec::new();
+        let sums = if m <= TILE_ROWS {
+            &mut sums[..m]
+        } else {
+            more.resize(m, 0.0);
+            &mut more[..]
+        };
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let visible = visible(task.rows.start + i / group);
+            let row = &mut scratch.scores[i * n..][..n];
+            let (behind, row) = row.split_at_mut(visible.start - seen.start);
+            let (row, ahead) = row.split_at_mut(visible.len());
+            behind.fill(0.0);
+            ahead.fill(0.0);
+            *sum = simd::exp_sum(row, simd::max(row));
+        }
+        for (slot, run) in runs(sequence.blocks, seen.clone()) {
+            let weights = &scratch.scores[run.start - seen.start..];
+            mix_run(weights, n, &self.values[kv(slot)..], g * d, run.len(), &mut scratch.out, d, m);
+        }
+        for (i, sum) in sums.iter().enumerate() {
+            // SAFETY: row and head of `place(i)` belong to this task alone, and lie inside `out`, which is as long as `q`.
+            let out = unsafe { std::slice::from_raw_parts_mut(self.out.get().add(place(i)), d) };
+            for (out, x) in out.iter_mut().zip(&scratch.out[i * d..][..d]) {
+                *out = x / sum;
+            }
+        }
+    }
+}
+
+/// `scores[i * stride + p] = q[i] · keys[p]`; q: (m, d), keys start every `step` elements.
+#[allow(clippy::too_many_arguments)]
+fn scores_of_run(q: &[f32], d: usize, keys: &[f32], step: usize, n: usize, scores: &mut [f32], stride: usize, m: usize) {
+    if m < PRODUCT_ROWS {
+        return simd::score(q, d, keys, step, n, scores, stride);
+    }
+    assert!(q.len() >= m * d && keys.len() >= (n - 1) * step + d && scores.len() >= (m - 1) * stride + n);
+    // SAFETY: the assertion above is what the strides reach.
+    unsafe {
+        product(m, n, d, (scores.as_mut_ptr(), stride, 1), (q.as_ptr(), d, 1), (keys.as_ptr(), 1, step), false);
+    }
+}
+
+/// `out[i] += Σ weights[i * stride + p] · values[p]`; out: (m, d), values start every `step` elements.
+#[allow(clippy::too_many_arguments)]
+fn mix_run(weights: &[f32], stride: usize, values: &[f32], step: usize, n: usize, out: &mut [f32], d: usize, m: usize) {
+    if m < PRODUCT_ROWS {
+        return simd::mix(weights, stride, values, step, n, out, d);
+    }
+    assert!(weights.len() >= (m - 1) * stride + n && values.len() >= (n - 1) * step + d && out.len() >= m * d);
+    // SAFETY: the assertion above is what the strides reach.
+    unsafe {
+        product(m, d, n, (out.as_mut_ptr(), d, 1), (weights.as_ptr(), stride, 1), (values.as_ptr(), step, 1), true);
+    }
+}
+
+/// `c = a · b`, or `c += a · b`, on this thread; c: (m, n), a: (m, k), b: (k, n), each a pointer, the distance of rows and the
+/// distance of columns.
+///
+/// # Safety
+/// What the sizes and distances reach is inside one allocation each, and c is the caller's alone.
+pub(super) unsafe fn product(
+    m: usize,
+    n: usize,
+    k: usize,
+    (c, c_row, c_column): (*mut f32, usize, usize),
+    (a, a_row, a_column): (*const f32, usize, usize),
+    (b, b_row, b_column): (*const f32, usize, usize),
+    add: bool,
+) {
+    let signed = |distance: usize| distance as isize;
+    // SAFETY: the caller's promise; `gemm` reads and writes what sizes and distances reach.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            c,
+            signed(c_column),
+            signed(c_row),
+            add,
+            a,
+            signed(a_column),
+            signed(a_row),
+            b,
+            signed(b_column),
+            signed(b_row),
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BLOCK;
+    use wick_testkit::{Random, assert_close};
+
+    /// Attention as its definition reads, a row and a head at a time.
+    fn plain(heads: Heads, s: &Sequence<'_>, q: &[f32], keys: &[f32], values: &[f32], out: &mut [f32]) {
+        let Heads { heads: h, kv_heads: g, head_dim: d, scale, window } = heads;
+        for (i, row) in s.rows.clone().enumerate() {
+            for head in 0..h {
+                let n = s.cached + i;
+                let tokens = n.saturating_sub(window.unwrap_or(n + 1) - 1)..n + 1;
+                let at = |n: usize| ((s.blocks[n / BLOCK] as usize * BLOCK + n % BLOCK) * g + head / (h / g)) * d;
+                let q = &q[(row * h + head) * d..][..d];
+                let dot = |n: usize| q.iter().zip(&keys[at(n)..]).map(|(q, k)| f64::from(q * scale * k)).sum::<f64>();
+                let weights: Vec<f64> = tokens.clone().map(|n| dot(n).exp()).collect();
+                let sum: f64 = weights.iter().sum();
+                for c in 0..d {
+                    let mixed = tokens.clone().zip(&weights).map(|(n, w)| w * f64::from(values[at(n) + c])).sum::<f64>();
+                    out[(row * h + head) * d + c] = (mixed / sum) as f32;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_and_runs_equal_the_definition() {
+        let mut random = Random::new(3);
+        for (heads, kv_heads, head_dim, window) in [(4, 2, 6, None), (3, 3, 16, Some(5)), (16, 1, 8, None), (80, 1, 4, Some(40))] {
+            let heads = Heads { heads, kv_heads, head_dim, scale: 0.4, window };
+            let blocks: [&[u32]; 3] = [&[4, 5, 6, 1], &[0], &[3, 2, 7]];
+            let sequences = [
+                Sequence { rows: 0..50, cached: 61, blocks: blocks[0] },
+                Sequence { rows: 50..51, cached: 0, blocks: blocks[1] },
+                Sequence { rows: 51..53, cached: 70, blocks: blocks[2] },
+            ];
+            let width = heads.heads * head_dim;
+            let q = random.values(53 * width, 1.0);
+            let kv: Vec<Vec<f32>> = (0..2).map(|_| random.values(8 * BLOCK * kv_heads * head_dim, 1.0)).collect();
+            let (mut expected, mut out) = (vec![0.0; q.len()], vec![0.0; q.len()]);
+            sequences.iter().for_each(|s| plain(heads, s, &q, &kv[0], &kv[1], &mut expected));
+            attend(heads, &sequences, &q, (&kv[0], &kv[1]), &mut out, &Stop::default());
+            assert_close(&out, &expected, 1e-5, &format!("{heads:?}"));
+        }
+    }
+}

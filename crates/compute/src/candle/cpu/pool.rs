@@ -1,0 +1,75 @@
+//! The pool: candle's own barrier pool, so that its kernels and ours never compete for a core.
+//!
+//! It is one for the process and its size is read from the environment when it is first used: `CANDLE_NUM_THREADS`, else
+//! `RAYON_NUM_THREADS`, else the physical cores. Whoever wants another number sets both variables before the first model is
+//! loaded (in Node an assignment to `process.env` before the addon loads reaches them).
+
+use std::ops::Range;
+
+use candle_core::utils::{barrier_pool, get_num_threads};
+
+/// How many threads candle computes with in this process, the caller's included: what the environment says now, which is final
+/// once a model was loaded.
+pub fn threads() -> usize {
+    let wanted = std::env::var("CANDLE_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n: &usize| n > 0);
+    wanted.unwrap_or_else(get_num_threads)
+}
+
+/// Work that is not worth waking the pool for, in multiply-adds.
+const SMALL: usize = 1 << 15;
+
+/// Calls `f` for ranges that together cover `0 .. items` once, on all threads when there is enough to do: `work` is the
+/// multiply-adds of all items. `f` must not call this again.
+pub(super) fn each(items: usize, work: usize, f: impl Fn(Range<usize>) + Sync) {
+    if items <= 1 || work <= SMALL {
+        f(0..items);
+    } else {
+        barrier_pool().execute_chunked(items, f);
+    }
+}
+
+/// Calls `f(i, chunk)` for the chunks of `width` elements of `y`, in parallel when there is enough to do.
+pub(super) fn each_chunk(y: &mut [f32], width: usize, work: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+    let (items, shared) = (y.len() / width.max(1), Shared(y.as_mut_ptr()));
+    each(items, work, |range| {
+        for i in range {
+            // SAFETY: `each` gives every item to one call; chunk i is inside `y` and overlaps no other.
+            let chunk = unsafe { std::slice::from_raw_parts_mut(shared.get().add(i * width), width) };
+            f(i, chunk);
+        }
+    });
+}
+
+/// A pointer that threads share to write to places of their own.
+#[derive(Clone, Copy)]
+pub(super) struct Shared(pub(super) *mut f32);
+
+// SAFETY: whoever dereferences it says why no two threads write the same place.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    pub(super) fn get(self) -> *mut f32 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_chunk_is_met_once() {
+        for (items, work) in [(0, 0), (1, 1 << 20), (7, 0), (1000, 1 << 20)] {
+            let mut y = vec![0.0; items * 3];
+            each_chunk(&mut y, 3, work, |i, chunk| chunk.iter_mut().for_each(|y| *y += 1.0 + i as f32));
+            assert!(y.chunks(3).enumerate().all(|(i, chunk)| chunk == [1.0 + i as f32; 3]), "{items} items");
+        }
+    }
+
+    #[test]
+    fn threads_are_what_the_pool_has() {
+        assert_eq!(threads(), barrier_pool().n_workers() + 1);
+    }
+}

@@ -1,0 +1,54 @@
+//! Row by row: norms, rotations, the gate.
+
+use super::pool::each_chunk;
+use super::simd;
+use crate::RopeLayout;
+
+/// Root-mean-square norm of each row (Zhang & Sennrich 2019): `y = x / sqrt(mean(x²) + eps) · w`; x: (rows, n), w: (n).
+pub(in crate::candle) fn rms_norm(x: &[f32], w: &[f32], eps: f32) -> Vec<f32> {
+    let n = w.len();
+    let mut y = vec![0.0; x.len()];
+    each_chunk(&mut y, n, x.len() * 2, |i, y| {
+        let x = &x[i * n..][..n];
+        let scale = (simd::dot(x, x) / n as f32 + eps).sqrt().recip();
+        simd::scaled(x, scale, w, y);
+    });
+    y
+}
+
+/// Rotates every head of every row (Su et al. 2021); x: (t, heads, d), `cos` and `sin`: (t, pairs), pairs ≤ d / 2.
+pub(in crate::candle) fn rotate(x: &mut [f32], d: usize, layout: RopeLayout, cos: &[f32], sin: &[f32], pairs: usize) {
+    if pairs == 0 || x.is_empty() {
+        return;
+    }
+    let (t, work) = (cos.len() / pairs, x.len() * 4);
+    let row = x.len() / t;
+    each_chunk(x, row, work, |i, row| {
+        let (cos, sin) = (&cos[i * pairs..][..pairs], &sin[i * pairs..][..pairs]);
+        for head in row.chunks_exact_mut(d) {
+            match layout {
+                RopeLayout::Neox => {
+                    let (a, b) = head.split_at_mut(pairs);
+                    for (((a, b), cos), sin) in a.iter_mut().zip(b).zip(cos).zip(sin) {
+                        (*a, *b) = (*a * cos - *b * sin, *a * sin + *b * cos);
+                    }
+                }
+                RopeLayout::Interleaved => {
+                    let (heads, _) = head.as_chunks_mut::<2>();
+                    for (([a, b], cos), sin) in heads.iter_mut().zip(cos).zip(sin) {
+                        (*a, *b) = (*a * cos - *b * sin, *a * sin + *b * cos);
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// `gate · sigmoid(gate) · up`, in place of `gate`.
+pub(in crate::candle) fn gate(gate: &mut [f32], up: &[f32]) {
+    const CHUNK: usize = 1024;
+    let whole = gate.len() / CHUNK * CHUNK;
+    let (head, tail) = gate.split_at_mut(whole);
+    each_chunk(head, CHUNK, whole * 8, |i, gate| simd::silu_times(gate, &up[i * CHUNK..][..CHUNK]));
+    simd::silu_times(tail, &up[whole..]);
+}

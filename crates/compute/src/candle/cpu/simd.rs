@@ -1,0 +1,240 @@
+//! The innermost loops, compiled twice on x86-64: for any processor, and for AVX2 with FMA where there is one.
+//!
+//! Written as plain loops over fixed-width lanes that the compiler turns into vectors; no intrinsics.
+
+/// Defines `fn name(…)` as a dispatch to its body with `FMA` true or false, a constant the body may hand to [`madd`].
+macro_rules! vectorised {
+    ($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$doc])*
+        #[allow(clippy::too_many_arguments)]
+        pub(super) fn $name($($arg: $type),*) $(-> $ret)? {
+            #[inline(always)]
+            #[allow(clippy::too_many_arguments)]
+            fn body<const FMA: bool>($($arg: $type),*) $(-> $ret)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma")]
+                #[allow(clippy::too_many_arguments)]
+                fn wide($($arg: $type),*) $(-> $ret)? {
+                    body::<true>($($arg),*)
+                }
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    // SAFETY: the processor has what `wide` is compiled for.
+                    return unsafe { wide($($arg),*) };
+                }
+            }
+            body::<{ cfg!(target_arch = "aarch64") }>($($arg),*)
+        }
+    };
+}
+
+/// `a · b + c`, in one rounding where that is one instruction.
+#[inline(always)]
+fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// Elements a loop takes at once: four vectors of AVX2.
+const LANES: usize = 32;
+
+#[inline(always)]
+fn dot_body<const FMA: bool>(x: &[f32], y: &[f32]) -> f32 {
+    let (xs, x_rest) = x.as_chunks::<LANES>();
+    let (ys, y_rest) = y.as_chunks::<LANES>();
+    let mut sums = [0.0f32; LANES];
+    for (x, y) in xs.iter().zip(ys) {
+        for i in 0..LANES {
+            sums[i] = madd::<FMA>(x[i], y[i], sums[i]);
+        }
+    }
+    let (xs, x_rest) = x_rest.as_chunks::<8>();
+    let (ys, y_rest) = y_rest.as_chunks::<8>();
+    for (x, y) in xs.iter().zip(ys) {
+        for i in 0..8 {
+            sums[i] = madd::<FMA>(x[i], y[i], sums[i]);
+        }
+    }
+    let mut eight = [0.0f32; 8];
+    for i in 0..8 {
+        eight[i] = (sums[i] + sums[i + 8]) + (sums[i + 16] + sums[i + 24]);
+    }
+    let sum = ((eight[0] + eight[4]) + (eight[1] + eight[5])) + ((eight[2] + eight[6]) + (eight[3] + eight[7]));
+    x_rest.iter().zip(y_rest).fold(sum, |sum, (x, y)| madd::<FMA>(*x, *y, sum))
+}
+
+#[inline(always)]
+fn axpy_body<const FMA: bool>(a: f32, x: &[f32], y: &mut [f32]) {
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = madd::<FMA>(a, *x, *y);
+    }
+}
+
+/// `e^x` for x ≤ 0 to a few units in the last place; 0 below -87. Halving and doubling in the exponent's bits, the rest a
+/// polynomial (Cephes `expf`).
+#[inline(always)]
+fn exp<const FMA: bool>(x: f32) -> f32 {
+    let x = x.max(-87.0);
+    let n = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0;
+    let r = madd::<FMA>(n, 2.121_944_4e-4, madd::<FMA>(n, -0.693_359_4, x));
+    let mut p = 1.987_569_1e-4f32;
+    for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+        p = madd::<FMA>(p, r, c);
+    }
+    let p = madd::<FMA>(p, r * r, r) + 1.0;
+    p * f32::from_bits(((n as i32 + 127) << 23) as u32)
+}
+
+vectorised! {
+    /// Products of the rows of `w` (n, k) with the rows of `x` (m, k), n · m dot products: `y[j * y_stride + i] = w[i] · x[j]`.
+    fn products(w: &[f32], x: &[f32], k: usize, y: &mut [f32], y_stride: usize) {
+        for (i, w) in w.chunks_exact(k).enumerate() {
+            for (j, x) in x.chunks_exact(k).enumerate() {
+                y[j * y_stride + i] = dot_body::<FMA>(w, x);
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// `scores[j * stride + p] = q[j] · keys[p]` for the n keys that start every `step` elements; `q`: (m, d).
+    fn score(q: &[f32], d: usize, keys: &[f32], step: usize, n: usize, scores: &mut [f32], stride: usize) {
+        for p in 0..n {
+            let key = &keys[p * step..][..d];
+            for (j, q) in q.chunks_exact(d).enumerate() {
+                scores[j * stride + p] = dot_body::<FMA>(q, key);
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// `out[j] += Σ weights[j * stride + p] · values[p]` for the n values that start every `step` elements; `out`: (m, d).
+    fn mix(weights: &[f32], stride: usize, values: &[f32], step: usize, n: usize, out: &mut [f32], d: usize) {
+        for p in 0..n {
+            let value = &values[p * step..][..d];
+            for (j, out) in out.chunks_exact_mut(d).enumerate() {
+                axpy_body::<FMA>(weights[j * stride + p], value, out);
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// `x = e^(x - max)`; gives the sum. All x ≤ max.
+    fn exp_sum(x: &mut [f32], max: f32) -> f32 {
+        let mut sums = [0.0f32; 8];
+        let (chunks, rest) = x.as_chunks_mut::<8>();
+        for chunk in chunks {
+            for i in 0..8 {
+                chunk[i] = exp::<FMA>(chunk[i] - max);
+                sums[i] += chunk[i];
+            }
+        }
+        let mut sum = sums.iter().sum();
+        for x in rest {
+            *x = exp::<FMA>(*x - max);
+            sum += *x;
+        }
+        sum
+    }
+}
+
+vectorised! {
+    /// The largest element; -∞ of none.
+    fn max(x: &[f32]) -> f32 {
+        let mut largest = [f32::NEG_INFINITY; 8];
+        let (chunks, rest) = x.as_chunks::<8>();
+        for chunk in chunks {
+            for i in 0..8 {
+                largest[i] = if chunk[i] > largest[i] { chunk[i] } else { largest[i] };
+            }
+        }
+        largest.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+    }
+}
+
+vectorised! {
+    /// `gate = gate · sigmoid(gate) · up`.
+    fn silu_times(gate: &mut [f32], up: &[f32]) {
+        for (x, up) in gate.iter_mut().zip(up) {
+            // Of |x|, so that the exponential cannot overflow: sigmoid(-x) = 1 - sigmoid(x).
+            let e = exp::<FMA>(-x.abs());
+            let sigmoid = if *x < 0.0 { e } else { 1.0 } / (1.0 + e);
+            *x = *x * sigmoid * up;
+        }
+    }
+}
+
+vectorised! {
+    /// `y = x · scale · w`, all of one length.
+    fn scaled(x: &[f32], scale: f32, w: &[f32], y: &mut [f32]) {
+        for ((y, x), w) in y.iter_mut().zip(x).zip(w) {
+            *y = x * scale * w;
+        }
+    }
+}
+
+vectorised! {
+    /// `x · y`.
+    fn dot(x: &[f32], y: &[f32]) -> f32 {
+        dot_body::<FMA>(x, y)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wick_testkit::{Random, assert_close};
+
+    #[test]
+    fn dots_and_mixes_at_odd_lengths() {
+        let mut random = Random::new(1);
+        for d in [1, 7, 8, 31, 32, 33, 64, 100] {
+            let (x, y) = (random.values(3 * d, 1.0), random.values(5 * d, 1.0));
+            let expected = |j: usize, i: usize| x[j * d..][..d].iter().zip(&y[i * d..][..d]).map(|(x, y)| x * y).sum::<f32>();
+            let all: Vec<f32> = (0..3).flat_map(|j| (0..5).map(move |i| (j, i))).map(|(j, i)| expected(j, i)).collect();
+            let mut products_of = vec![0.0; 15];
+            products(&y, &x, d, &mut products_of, 5);
+            let mut scores = vec![0.0; 15];
+            score(&x, d, &y, d, 5, &mut scores, 5);
+            for (what, actual) in [("products", products_of), ("score", scores)] {
+                assert_close(&actual, &all, 1e-5, what);
+            }
+
+            let mut mixed = vec![1.0; 3 * d];
+            mix(&all, 5, &y, d, 5, &mut mixed, d);
+            let sum = |j: usize, c: usize| 1.0 + (0..5).map(|i| all[j * 5 + i] * y[i * d + c]).sum::<f32>();
+            let expected: Vec<f32> = (0..3).flat_map(|j| (0..d).map(move |c| (j, c))).map(|(j, c)| sum(j, c)).collect();
+            assert_close(&mixed, &expected, 1e-5, "mix");
+        }
+    }
+
+    #[test]
+    fn the_exponential_is_the_exponential() {
+        let mut x: Vec<f32> = (0..9000).map(|i| -(i as f32) * 0.01).collect();
+        let expected: Vec<f64> = x.iter().map(|x| f64::from(*x).exp()).collect();
+        let sum = exp_sum(&mut x, 0.0);
+        for (x, e) in x.iter().zip(&expected).take(8700) {
+            assert!((f64::from(*x) / e - 1.0).abs() < 3e-7, "{x} is {e}");
+        }
+        assert!((f64::from(sum) / expected.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+        assert!(x[8999] < 1e-37, "far below the largest is nothing");
+    }
+
+    #[test]
+    fn the_gate_has_no_overflow() {
+        let mut gate = vec![-1000.0, -3.0, 0.0, 2.0, 1000.0];
+        silu_times(&mut gate, &[2.0; 5]);
+        let silu = |x: f32| 2.0 * x / (1.0 + (-x).exp());
+        assert_close(&gate, &[0.0, silu(-3.0), 0.0, silu(2.0), 2000.0], 1e-6, "silu");
+    }
+
+    #[test]
+    fn the_largest_of_any_number() {
+        for n in 0..20 {
+            let x: Vec<f32> = (0..n).map(|i| -((i as f32 - 9.0).abs())).collect();
+            assert_eq!(max(&x), x.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! A plan with its weights and its sequences' state.
+
+use wick_spec::{Error, Result, Stop};
+
+use super::Candle;
+use super::call::{Call, by_row, name};
+use super::failure::Fallible;
+use super::kv::Blocks;
+use super::weights::Weights;
+use crate::check::{Limits, check_batch};
+use crate::{Batch, Outputs, Plan, Program, State, Step};
+
+/// The program.
+pub(super) struct Work {
+    backend: Candle,
+    plan: Plan,
+    weights: Weights,
+    blocks: Blocks,
+    /// The first of the last steps that read row by row: from there on only wanted rows are computed.
+    tail: usize,
+}
+
+impl Work {
+    /// With no blocks yet.
+    pub(super) fn new(backend: &Candle, plan: &Plan, weights: Weights) -> Result<Self> {
+        let sizes = plan.attention().map(|a| (a.kv_heads, a.head_dim));
+        let blocks = Blocks::new(sizes, &backend.device).map_err(|failure| failure.at("keys and values"))?;
+        let tail = plan.steps.len() - plan.steps.iter().rev().take_while(|step| by_row(step)).count();
+        Ok(Self { backend: backend.clone(), plan: plan.clone(), weights, blocks, tail })
+    }
+}
+
+impl Program for Work {
+    fn run(&mut self, batch: &Batch, outputs: &mut Outputs, stop: &Stop) -> Result<()> {
+        outputs.logits.clear();
+        outputs.hidden.clear();
+        outputs.matmuls = 0;
+        let Some(Step::Embed(first)) = self.plan.steps.first() else {
+            return Err(Error::internal("a plan without an embedding was prepared"));
+        };
+        let (e, table) = (self.plan.hidden, self.weights.table(&first.weight)?);
+        let ids = table.info().shape.first().copied().unwrap_or(0);
+        check_batch(batch, Limits { ids, hidden: e, blocks: self.blocks.blocks() })?;
+        if batch.rows.is_empty() {
+            return Ok(());
+        }
+        let mut call = Call::new(&self.backend, &self.weights, batch, stop).map_err(|failure| failure.at("the batch"))?;
+        let mut x = call.embed(&first.weight, e).map_err(|failure| failure.at(&first.weight))?;
+        for (i, step) in self.plan.steps.iter().enumerate() {
+            stop.check()?;
+            if i == self.tail {
+                if batch.wanted.is_empty() {
+                    break;
+                }
+                x = call.wanted(&x).map_err(|failure| failure.at("the wanted rows"))?;
+            }
+            let mut one = || -> Fallible<()> {
+                match step {
+                    Step::Embed(_) => {}
+                    Step::Attention(attention) => x = call.attention(attention, &self.blocks, &x)?,
+                    Step::Mlp(mlp) => x = call.mlp(mlp, &x)?,
+                    Step::Norm(norm) => x = call.norm(norm, &x)?,
+                    Step::Head(head) => call.head(head, &x, outputs)?,
+                }
+                Ok(())
+            };
+            one().map_err(|failure| failure.at(&name(step)))?;
+        }
+        outputs.matmuls = call.matmuls;
+        Ok(())
+    }
+
+    fn state(&mut self) -> &mut dyn State {
+        &mut self.blocks
+    }
+}
