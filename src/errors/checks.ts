@@ -117,3 +117,9 @@ export function checkOptions(verb: string, options: unknown, rows: Readonly<Reco
     if (value !== undefined) rows[name]?.(name, value)
   }
 }
+
+/** Throws unless `options` has every one of `names`. */
+export function required<Options extends object>(verb: string, options: Options, ...names: (keyof Options & string)[]): void {
+  const missing = names.filter((name) => options[name] === undefined)
+  if (missing.length > 0) throw new WickError('invalid-request', `${verb} needs ${missing.join(' and ')}.`)
+}

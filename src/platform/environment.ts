@@ -1,9 +1,9 @@
 /** The process's environment and machine, as far as others need to know them. */
 import { arch, env, platform, report } from 'node:process'
 
-/** Sets environment variables that are not set: what the user has set stays. In a worker it reaches the worker only. */
-export function setDefaultEnvironment(values: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(values)) env[name] ??= value
+/** Sets environment variables. In a worker with an environment of its own it reaches the worker only. */
+export function setEnvironment(values: Readonly<Record<string, string>>): void {
+  Object.assign(env, values)
 }
 
 /** The platform as package names spell it: `linux-x64-gnu`, `darwin-arm64`. */

@@ -1,0 +1,4 @@
+/** The verbs. */
+export { generate } from './generate.js'
+export type { GenerateOptions } from './options.js'
+export type { Answer, GenerateResult } from './result.js'

@@ -1,0 +1,159 @@
+/** What `generate` takes, and how it becomes what a model is asked. */
+import { check, WickError } from '../errors/index.js'
+import type { JsonObject, LanguageModel, LanguageRequest, Message, Overflow, Prompt, RawPrompt, SamplingOptions } from '../spec/index.js'
+
+/** What goes through the model's chat template beside the conversation. */
+interface UnderTemplate {
+  /** The system message, put in front. */
+  readonly system?: string | undefined
+  /** Text the answer begins with. It is part of the prompt: the parts and `result.text` hold what follows it. */
+  readonly responsePrefix?: string | undefined
+  /** Further variables of the template, such as `{ enable_thinking: false }`. */
+  readonly templateVariables?: JsonObject | undefined
+}
+
+/** What a user says. */
+interface PromptInput extends UnderTemplate {
+  /** What the user says. */
+  readonly prompt: string
+  readonly messages?: undefined
+  readonly raw?: undefined
+}
+
+/** A conversation. */
+interface MessagesInput extends UnderTemplate {
+  readonly prompt?: undefined
+  /** The conversation, the newest message last. */
+  readonly messages: readonly Message[]
+  readonly raw?: undefined
+}
+
+/** Text or tokens as they are. */
+interface RawInput {
+  readonly prompt?: undefined
+  readonly messages?: undefined
+  /** Text or tokens continued as they are, past the template. */
+  readonly raw: RawPrompt
+  readonly system?: undefined
+  readonly responsePrefix?: undefined
+  readonly templateVariables?: undefined
+}
+
+/** What holds for every kind of prompt. */
+interface Common extends SamplingOptions {
+  readonly model: LanguageModel
+  /** Most tokens to generate, ≥ 1. Default: what the window holds. */
+  readonly maxTokens?: number | undefined
+  /** Texts that end the answer; they are not part of it. */
+  readonly stop?: string | readonly string[] | undefined
+  /** What happens when the context window fills. Default `error`. */
+  readonly overflow?: Overflow | undefined
+  /**
+   * How many answers, ≥ 1. They come one after the other and share the computed prompt; with a `seed` answer i has the seed
+   * `seed + i`. Default 1.
+   */
+  readonly n?: number | undefined
+  /** Goes on over end-of-text and end-of-turn tokens (for benches). Default false. */
+  readonly ignoreEnd?: boolean | undefined
+  /** When it aborts, the run throws its reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Options of `generate`: one of `prompt`, `messages` and `raw`, and what else there is to say. */
+export type GenerateOptions = Common & (PromptInput | MessagesInput | RawInput)
+
+type OptionName = keyof Common | keyof PromptInput
+
+const texts = check.either('a string that is not empty, or an array of such', check.someText, check.listOf(check.someText))
+const readByTheModel = (): void => {}
+
+const checks = {
+  model: (name, value) => {
+    check.object(name, value)
+    if ((value as Partial<LanguageModel>).kind !== 'language') throw new WickError('invalid-request', `${name} must be a language model.`)
+  },
+  prompt: check.text,
+  messages: readByTheModel,
+  raw: readByTheModel,
+  system: check.text,
+  responsePrefix: check.text,
+  templateVariables: check.object,
+  maxTokens: check.integer({ min: 1, max: 0xffff_ffff }),
+  stop: texts,
+  overflow: check.either("'error', 'shift' or a function", check.oneOf('error', 'shift'), check.callable),
+  n: check.integer({ min: 1 }),
+  ignoreEnd: check.flag,
+  signal: check.signal,
+  temperature: check.number({ min: 0 }),
+  topK: check.integer({ min: 0, max: 0xffff_ffff }),
+  topP: check.number({ above: 0, max: 1 }),
+  minP: check.number({ min: 0, max: 1 }),
+  repetitionPenalty: check.number({ above: 0 }),
+  frequencyPenalty: check.number({ min: -2, max: 2 }),
+  presencePenalty: check.number({ min: -2, max: 2 }),
+  penaltyWindow: check.integer({ min: 0, max: 0xffff_ffff }),
+  logitBias,
+  seed: check.integer({ min: 0 }),
+  logprobs: check.integer({ min: 0, max: 20 }),
+  chain,
+} satisfies Record<OptionName, check.Check>
+
+function logitBias(name: string, value: unknown): void {
+  check.object(name, value)
+  for (const [token, bias] of Object.entries(value as object)) {
+    check.integer({ min: 0, max: 0xffff_ffff })(`A token id in ${name}`, /^\d+$/.test(token) ? Number(token) : NaN)
+    if (bias !== -Infinity) check.number()(`${name}[${token}]`, bias)
+  }
+}
+
+function chain(name: string, value: unknown): void {
+  check.listOf(check.oneOf('logit-bias', 'penalties', 'top-k', 'top-p', 'min-p', 'temperature'))(name, value)
+  if (new Set(value as string[]).size < (value as string[]).length) {
+    throw new WickError('invalid-request', `${name} names a stage twice.`)
+  }
+}
+
+/** The request that checked options make; answer `index` of `n` has a seed of its own. */
+export function toRequest(options: GenerateOptions, index: number): LanguageRequest {
+  const { maxTokens, stop, ignoreEnd, overflow, seed } = options
+  const { temperature, topK, topP, minP, repetitionPenalty, frequencyPenalty, presencePenalty, penaltyWindow } = options
+  const { logitBias, logprobs, chain } = options
+  const penalties = { repetitionPenalty, frequencyPenalty, presencePenalty, penaltyWindow }
+  return {
+    prompt: toPrompt(options),
+    sampling: {
+      ...{ temperature, topK, topP, minP, ...penalties, logitBias, logprobs, chain },
+      seed: seed === undefined ? undefined : (seed + index) % (Number.MAX_SAFE_INTEGER + 1),
+    },
+    ...(maxTokens !== undefined && { maxTokens }),
+    ...(stop !== undefined && { stop: typeof stop === 'string' ? [stop] : stop }),
+    ...(ignoreEnd !== undefined && { ignoreEnd }),
+    ...(overflow !== undefined && { overflow }),
+  }
+}
+
+function toPrompt({ prompt, messages, raw, system, responsePrefix, templateVariables }: GenerateOptions): Prompt {
+  if (raw !== undefined) return raw
+  const conversation = messages ?? [{ role: 'user' as const, content: prompt }]
+  return {
+    messages: system === undefined ? conversation : [{ role: 'system', content: system }, ...conversation],
+    responsePrefix,
+    templateVariables,
+  }
+}
+
+/** Throws `invalid-request` unless the options are what their types say and agree with each other. */
+export function checkGenerate(options: GenerateOptions): void {
+  check.checkOptions('generate', options, checks)
+  check.required('generate', options, 'model')
+  const { prompt, messages, raw, system, responsePrefix, templateVariables } = options
+  const given = Object.entries({ prompt, messages, raw }).filter(([, value]) => value !== undefined)
+  if (given.length !== 1) throw new WickError('invalid-request', 'generate takes exactly one of prompt, messages and raw.')
+  if (raw !== undefined) {
+    const useless = Object.entries({ system, responsePrefix, templateVariables }).find(([, value]) => value !== undefined)
+    if (useless) throw new WickError('invalid-request', `${useless[0]} needs a chat template, and raw goes past it.`)
+  }
+  if (system !== undefined && Array.isArray(messages) && messages.some((message) => message?.role === 'system')) {
+    throw new WickError('invalid-request', 'system is given twice: as an option and among the messages.')
+  }
+}

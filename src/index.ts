@@ -1,0 +1,28 @@
+/** wick: models in this process and behind providers, through one typed stream. This file is the public surface. */
+export { isWickError, WickError } from './errors/index.js'
+export type { WickErrorCode, WickErrorOptions } from './errors/index.js'
+export { generate } from './generate/index.js'
+export type { Answer, GenerateOptions, GenerateResult } from './generate/index.js'
+export { convert, load, machine, quantize } from './local/index.js'
+export type {
+  AbortOptions,
+  Converted,
+  ConvertOptions,
+  DetokenizeOptions,
+  EvaluateOptions,
+  LoadOptions,
+  LocalModel,
+  LocalModelInfo,
+  LogHook,
+  LogLevel,
+  LogRecord,
+  MachineInfo,
+  Progress,
+  QuantizeOptions,
+  TensorInfo,
+  TokenizeOptions,
+  WeightsDtype,
+} from './local/index.js'
+export type * from './spec/index.js'
+export { Run } from './stream/index.js'
+export type { Fold, RunRecipe } from './stream/index.js'

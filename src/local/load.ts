@@ -1,0 +1,147 @@
+/** From a reference to a loaded model. */
+import { check, WickError } from '../errors/index.js'
+import { packageFile, setEnvironment } from '../platform/index.js'
+import type { JsonObject } from '../spec/index.js'
+import { openAddon } from './addon.js'
+import { jsonText } from './json.js'
+import { LocalModel } from './model.js'
+import type { NativeLoadOptions, NativeLogRecord } from './native.js'
+import { type Watch, watched } from './progress.js'
+
+/** How much the engine says of its own doings. */
+export type LogLevel = 'debug' | 'info' | 'warn'
+
+/** One thing it said. It never holds prompts. */
+export interface LogRecord {
+  readonly level: LogLevel
+  readonly message: string
+}
+
+/** Where it says it. */
+export interface LogHook {
+  /** The least that is written. Default `info`. */
+  readonly level?: LogLevel | undefined
+  /** Called with each record of that level or above, for as long as the model lives; if it throws, it is not called again. */
+  readonly write: (record: LogRecord) => void
+}
+
+/** Options of `load`. */
+export interface LoadOptions extends Watch {
+  /** Tokens a session can hold, prompt and answer. Default `auto`: what the model was trained for, as far as memory allows. */
+  readonly contextTokens?: number | 'auto' | undefined
+  /**
+   * Threads to compute with. They are the process's: the first load decides, one that then wants another number gets a warning.
+   * Default: one a physical core.
+   */
+  readonly threads?: number | undefined
+  /** Default `auto`. What this build has not is `unsupported`. */
+  readonly device?: 'auto' | 'cpu' | 'cuda' | 'metal' | undefined
+  /** What computes: `candle`, or the slow, plain `reference`. Default `candle`. */
+  readonly backend?: 'candle' | 'reference' | undefined
+  /** A Jinja chat template that replaces the file's. */
+  readonly chatTemplate?: string | undefined
+  /** Metadata that replaces the file's, by key: `{ 'llama.rope.freq_base': 10000 }`. */
+  readonly metadata?: JsonObject | undefined
+  /** Whether the file is mapped; else it is read into memory, for files that may change while they are used. Default true. */
+  readonly mmap?: boolean | undefined
+  /** Whether the weights are kept from being swapped out. Default false. */
+  readonly mlock?: boolean | undefined
+  /** Reads tokenizer and metadata only: generating is `invalid-request`. Default false. */
+  readonly vocabOnly?: boolean | undefined
+  /** What the engine says. Default: nothing; warnings are in `model.info.warnings` too. */
+  readonly log?: LogHook | undefined
+}
+
+const checks = {
+  contextTokens: check.either("an integer ≥ 1 or 'auto'", check.integer({ min: 1, max: 0xffff_ffff }), check.oneOf('auto')),
+  threads: check.integer({ min: 1, max: 1024 }),
+  device: check.oneOf('auto', 'cpu', 'cuda', 'metal'),
+  backend: check.oneOf('candle', 'reference'),
+  chatTemplate: check.text,
+  metadata: check.object,
+  mmap: check.flag,
+  mlock: check.flag,
+  vocabOnly: check.flag,
+  log: (_: string, hook: unknown) => check.checkOptions('log', hook, { level: check.oneOf('debug', 'info', 'warn'), write: check.callable }),
+  onProgress: check.callable,
+  signal: check.signal,
+} satisfies Record<keyof LoadOptions, check.Check>
+
+/** The model that ships in the package. */
+const ember = 'ember'
+
+// Where the engine's thread pool reads its size, once, when it is first used.
+const threadVariables = ['CANDLE_NUM_THREADS', 'RAYON_NUM_THREADS'] as const
+
+/**
+ * Loads a model: `ember` (the default, it ships in the package), a `.gguf` file (of a split one any part), or a Hugging Face
+ * folder.
+ */
+export async function load(reference: string = ember, options: LoadOptions = {}): Promise<LocalModel> {
+  check.someText('The model reference', reference)
+  check.checkOptions('load', options, checks)
+  const asked = nativeOptions(pathOf(reference), options)
+  options.signal?.throwIfAborted()
+  if (options.threads !== undefined) setThreads(options.threads)
+  const { NativeLoad } = await openAddon()
+  const loading = new NativeLoad(asked)
+  const native = await watched(
+    options,
+    () => loading.cancel(),
+    (report, guard) => loading.run(report, guard(logger(options.log))),
+    (model) => model.close(),
+  )
+  try {
+    return new LocalModel(native, threadWarnings(native.info().threads, options))
+  } catch (error) {
+    await native.close()
+    throw error
+  }
+}
+
+/** The path behind a reference. Only where a scheme is written is it not a path. */
+function pathOf(reference: string): string {
+  if (reference === ember) return packageFile('models/ember.gguf')
+  if (!/^(hf|https?):/i.test(reference)) return reference
+  throw new WickError(
+    'unsupported',
+    `${reference.slice(0, reference.indexOf(':') + 1)} references come with the hub, which this version does not have yet. Download the file and give its path.`,
+  )
+}
+
+function nativeOptions(path: string, options: LoadOptions): NativeLoadOptions {
+  const { contextTokens, device, backend, chatTemplate, metadata, mmap, mlock, vocabOnly } = options
+  return {
+    path,
+    ...(typeof contextTokens === 'number' && { contextTokens }),
+    ...(device !== undefined && { device }),
+    ...(backend !== undefined && { backend }),
+    ...(chatTemplate !== undefined && { chatTemplate }),
+    ...(metadata !== undefined && { metadata: jsonText(metadata, 'metadata') }),
+    ...(mmap !== undefined && { mmap }),
+    ...(mlock !== undefined && { mlock }),
+    ...(vocabOnly !== undefined && { vocabOnly }),
+  }
+}
+
+function setThreads(threads: number): void {
+  setEnvironment(Object.fromEntries(threadVariables.map((name) => [name, String(threads)])))
+}
+
+function threadWarnings(threads: number, { threads: wanted, vocabOnly, log }: LoadOptions): string[] {
+  if (wanted === undefined || vocabOnly === true || wanted === threads) return []
+  const message = `${wanted} threads were asked for; this process computes with ${threads} since its first load.`
+  log?.write({ level: 'warn', message })
+  return [message]
+}
+
+const ranks: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2 }
+
+function logger(log: LogHook | undefined): ((record: NativeLogRecord) => void) | undefined {
+  return (
+    log &&
+    (({ level, message }) => {
+      if (ranks[level as LogLevel] >= ranks[log.level ?? 'info']) log.write({ level: level as LogLevel, message })
+    })
+  )
+}

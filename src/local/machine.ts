@@ -1,0 +1,29 @@
+/** What the machine has, and what this build can do with it. */
+import { openAddon } from './addon.js'
+import type { NativeMachine } from './native.js'
+
+/** A report of machine and build. */
+export interface MachineInfo {
+  /** The widest instruction set the CPU has: `avx512`, `avx2`, `neon` or `scalar`. */
+  readonly isa: string
+  readonly physicalCores: number
+  /** Cores this process may use, by affinity and the control group's quota. */
+  readonly usableCores: number
+  /** Threads a load would compute with now. */
+  readonly threads: number
+  /** Memory of the machine, or of the control group where that is less. */
+  readonly memoryBytes: number
+  readonly availableMemoryBytes: number
+  /** Devices this build can compute on. */
+  readonly devices: readonly string[]
+  /** Backends this build has. */
+  readonly backends: readonly string[]
+  /** Version of the engine. */
+  readonly version: string
+}
+
+/** Reads the report now; it loads the addon. */
+export async function machine(): Promise<MachineInfo> {
+  const { machine } = await openAddon()
+  return machine() satisfies NativeMachine
+}

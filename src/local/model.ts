@@ -1,0 +1,164 @@
+/**
+ * A model in this process.
+ *
+ * Its own thread does the work; every method here hands over and waits. Made by `load`.
+ */
+import { basename } from 'node:path'
+import { check } from '../errors/index.js'
+import type { LanguageModel, LanguageRequest, Prompt, RawPrompt, StreamPart, Usage } from '../spec/index.js'
+import { onAbort } from '../stream/index.js'
+import { type Addon, openAddon } from './addon.js'
+import { type LocalModelInfo, modelInfo } from './info.js'
+import type { NativeCancel, NativeModel, NativeOutcome } from './native.js'
+import { unwrap } from './outcome.js'
+import { shortening } from './overflow.js'
+import { ids, nativePrompt, nativeRequest } from './request.js'
+import { streamParts } from './session.js'
+
+/** How a text becomes tokens. */
+export interface TokenizeOptions {
+  /** Whether control tokens spelled out in the text (`<|im_end|>`) become those tokens. Default false. */
+  readonly parseControl?: boolean | undefined
+  /** Whether the tokens that the file puts around a text (beginning-of-text) are added. Default false. */
+  readonly addSpecial?: boolean | undefined
+}
+
+/** How tokens become text. */
+export interface DetokenizeOptions {
+  /** Whether control tokens show by name; else they are left out. Default false. */
+  readonly showControl?: boolean | undefined
+}
+
+/** What ends a call early. */
+export interface AbortOptions {
+  /** When it aborts, the call rejects with its reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Which logits are wanted. */
+export interface EvaluateOptions extends AbortOptions {
+  /** Indexes into the tokens, ascending. Default: the last. */
+  readonly positions?: readonly number[] | Uint32Array | undefined
+}
+
+const tokenizeChecks = { parseControl: check.flag, addSpecial: check.flag }
+const detokenizeChecks = { showControl: check.flag }
+const abortChecks = { signal: check.signal }
+const evaluateChecks = { ...abortChecks, positions: () => {} }
+
+/** A loaded model. Release it with `await using`, or `close()`. */
+export class LocalModel implements LanguageModel {
+  readonly kind = 'language'
+  readonly provider = 'local'
+  readonly #native: NativeModel
+  readonly #warnings: readonly string[]
+  #info: LocalModelInfo | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(native: NativeModel, warnings: readonly string[] = []) {
+    this.#native = native
+    this.#warnings = warnings
+  }
+
+  /** The name of its file or folder. */
+  get id(): string {
+    return basename(this.info.path)
+  }
+
+  /** Facts of the file and of this load. */
+  get info(): LocalModelInfo {
+    this.#info ??= modelInfo(this.#native.info(), this.#warnings)
+    return this.#info
+  }
+
+  /** The token ids of a text. */
+  tokenize(text: string, options: TokenizeOptions = {}): Uint32Array {
+    check.text('The text', text)
+    check.checkOptions('tokenize', options, tokenizeChecks)
+    const { parseControl = false, addSpecial = false } = options
+    return unwrap(this.#native.tokenize(text, parseControl, addSpecial))
+  }
+
+  /** The text of token ids; bytes that are not whole characters show as U+FFFD. An unknown id is `tokenizer`. */
+  detokenize(tokens: readonly number[] | Uint32Array, options: DetokenizeOptions = {}): string {
+    check.checkOptions('detokenize', options, detokenizeChecks)
+    return unwrap(this.#native.detokenize(Uint32Array.from(ids(tokens)), options.showControl ?? false))
+  }
+
+  /** What the chat template makes of a prompt; a string is what a user says. A raw text is itself, raw tokens their text. */
+  render(prompt: string | Prompt): string {
+    return unwrap(this.#native.render(nativePrompt(prompt)))
+  }
+
+  /** How many tokens a prompt is. */
+  countTokens(prompt: string | Prompt): number {
+    return unwrap(this.#native.countTokens(nativePrompt(prompt)))
+  }
+
+  /**
+   * Computes a prompt ahead: the next answer whose prompt begins with it starts where this one ends. Resolves with what was
+   * computed and what had been.
+   */
+  async prepare(prompt: string | Prompt, options: AbortOptions = {}): Promise<Usage> {
+    check.checkOptions('prepare', options, abortChecks)
+    const asked = nativePrompt(prompt)
+    return cancellable(options.signal, (cancel) => this.#native.prepare(asked, cancel))
+  }
+
+  /**
+   * Logits of chosen positions, each (v), one row a position: what the model expects after that token. Nothing is sampled and
+   * nothing kept.
+   */
+  async evaluate(tokens: readonly number[] | Uint32Array, options: EvaluateOptions = {}): Promise<Float32Array[]> {
+    check.checkOptions('evaluate', options, evaluateChecks)
+    const asked = Uint32Array.from(ids(tokens))
+    const positions = Uint32Array.from(ids(options.positions ?? [Math.max(0, asked.length - 1)], 'positions'))
+    const logits = await cancellable(options.signal, (cancel) => this.#native.evaluate(asked, positions, cancel))
+    const v = positions.length === 0 ? 0 : logits.length / positions.length
+    return Array.from(positions, (_, row) => logits.subarray(row * v, (row + 1) * v))
+  }
+
+  /** Streams one answer. `generate` is the comfortable way to ask for it. */
+  stream(request: LanguageRequest, signal: AbortSignal): AsyncIterable<StreamPart> {
+    const counter = { countTokens: (prompt: Prompt) => this.countTokens(prompt), rawTokens: (prompt: RawPrompt) => this.#rawTokens(prompt) }
+    return streamParts(() => {
+      const shorten = shortening(request.prompt, request.overflow, counter)
+      return { session: unwrap(this.#native.generate(nativeRequest(request))), shorten }
+    }, signal)
+  }
+
+  /** Ends all its work with `closed` and frees its memory; resolves when that is done. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#native.close().then((outcome) => void unwrap(outcome))
+    await this.#closing
+  }
+
+  /** The same as `close`, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #rawTokens(prompt: RawPrompt): { tokens: readonly number[]; kept: number } {
+    const { parseControl } = { parseControl: false, ...prompt }
+    const tokens = 'text' in prompt ? [...this.tokenize(prompt.text, { parseControl, addSpecial: true })] : ids(prompt.tokens)
+    return { tokens, kept: tokens[0] !== undefined && tokens[0] === this.info.bosToken ? 1 : 0 }
+  }
+}
+
+/** Starts `work` and cancels it when `signal` aborts. */
+async function cancellable<Value>(
+  signal: AbortSignal | undefined,
+  work: (cancel: NativeCancel) => Promise<NativeOutcome<Value>>,
+): Promise<Value> {
+  signal?.throwIfAborted()
+  const { NativeCancel }: Addon = await openAddon()
+  const cancel = new NativeCancel()
+  const letGo = onAbort(signal, () => cancel.cancel())
+  try {
+    const outcome = await work(cancel)
+    signal?.throwIfAborted()
+    return unwrap(outcome)
+  } finally {
+    letGo()
+  }
+}

@@ -1,0 +1,79 @@
+/** Requests as the engine takes them. Ranges that depend on the model are the engine's to check. */
+import { check, WickError } from '../errors/index.js'
+import type { ChatPrompt, LanguageRequest, Prompt, SamplingOptions } from '../spec/index.js'
+import { jsonText } from './json.js'
+import { templateMessages } from './messages.js'
+import type { NativePrompt, NativeRequest, NativeSampling } from './native.js'
+
+/** A whole request; anything but `overflow: 'error'` has the engine ask when the window is full. */
+export function nativeRequest(request: LanguageRequest): NativeRequest {
+  const { prompt, sampling, maxTokens, stop, ignoreEnd, overflow = 'error' } = request
+  return present({
+    prompt: nativePrompt(prompt),
+    sampling: nativeSampling(sampling),
+    maxTokens,
+    stop: stop && [...stop],
+    ignoreEnd,
+    overflow: overflow === 'error' ? 'error' : 'ask',
+  })
+}
+
+// What has a reader of its own below is checked there.
+const readBelow = (): void => {}
+const chatFields = { messages: readBelow, responsePrefix: check.text, templateVariables: check.object }
+const textFields = { text: check.text, parseControl: check.flag }
+const tokenFields = { tokens: readBelow }
+
+/** A prompt; a string is what a user says. */
+export function nativePrompt(prompt: string | Prompt): NativePrompt {
+  if (typeof prompt === 'string') return nativePrompt({ messages: [{ role: 'user', content: prompt }] })
+  check.object('The prompt', prompt)
+  if ('tokens' in prompt) {
+    check.checkOptions('a prompt of tokens', prompt, tokenFields)
+    return { type: 'Tokens', tokens: ids(prompt.tokens) }
+  }
+  if ('text' in prompt) {
+    check.checkOptions('a prompt of text', prompt, textFields)
+    return { type: 'Text', text: prompt.text, parseControl: prompt.parseControl ?? false }
+  }
+  check.checkOptions('a prompt of messages', prompt, chatFields)
+  return chat(prompt)
+}
+
+function chat({ messages, responsePrefix, templateVariables }: ChatPrompt): NativePrompt {
+  return present({
+    type: 'Chat' as const,
+    messages: templateMessages(messages),
+    variables: templateVariables && jsonText(templateVariables, 'templateVariables'),
+    responsePrefix,
+  })
+}
+
+function nativeSampling({ logitBias, chain, ...numbers }: SamplingOptions): NativeSampling {
+  return present({
+    ...numbers,
+    logitBias: logitBias && Object.entries(logitBias).map(([token, bias]) => ({ token: Number(token), bias })),
+    chain: chain && [...chain],
+  })
+}
+
+/** Token ids or positions as a plain array; what is not a 32-bit integer would reach the engine as another one. */
+export function ids(tokens: readonly number[] | Uint32Array, name = 'tokens'): number[] {
+  if (!Array.isArray(tokens) && !(tokens instanceof Uint32Array)) {
+    throw new WickError('invalid-request', `${name} must be an array of numbers or a Uint32Array.`)
+  }
+  const wrong = tokens.findIndex((id) => !Number.isInteger(id) || id < 0 || id > 0xffff_ffff)
+  if (wrong === -1) return [...tokens]
+  throw new WickError('invalid-request', `${name}[${wrong}] must be an integer from 0 to 4294967295.`)
+}
+
+/** `fields` without those that are `undefined`: the engine reads a field that is there. */
+function present<Fields extends object>(fields: Fields): Present<Fields> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<Fields>
+}
+
+type Present<Fields> = {
+  [Name in keyof Fields as undefined extends Fields[Name] ? never : Name]: Fields[Name]
+} & {
+  [Name in keyof Fields as undefined extends Fields[Name] ? Name : never]?: Exclude<Fields[Name], undefined>
+}

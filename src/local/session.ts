@@ -1,0 +1,97 @@
+/** One answer of the engine as stream parts; leaving early, by break, throw or abort, cancels it. */
+import { WickError } from '../errors/index.js'
+import type { FinishReason, StreamPart } from '../spec/index.js'
+import { onAbort, unlessAborted } from '../stream/index.js'
+import type { NativeEvent, NativePrompt, NativeSession } from './native.js'
+import { unwrap } from './outcome.js'
+
+/** The window is full: so many tokens stand in it. */
+export type FullWindow = Extract<NativeEvent, { type: 'Overflow' }>
+
+/** A prompt that leaves room, and what was done to get it. */
+export interface Shorter {
+  readonly prompt: NativePrompt
+  readonly note: string
+}
+
+/** Makes room in a full window. */
+export type Shorten = (window: FullWindow) => Shorter | Promise<Shorter>
+
+/** An answer that has begun. */
+export interface Opened {
+  readonly session: NativeSession
+  /** Answers a full window, where the engine was told to ask. */
+  readonly shorten: Shorten | undefined
+}
+
+/** Parts of the answer that `open` begins, until it ends. Nothing is begun before the first part is asked for. */
+export async function* streamParts(open: () => Opened, signal: AbortSignal): AsyncGenerator<StreamPart> {
+  signal.throwIfAborted()
+  const { session, shorten } = open()
+  const letGo = onAbort(signal, () => session.cancel())
+  const answer = new Answer()
+  try {
+    for (;;) {
+      for (const event of await events(session)) {
+        if (event.type === 'Overflow') answer.note(await resume(session, event, signal, shorten))
+        else yield* answer.parts(event)
+        if (event.type === 'Finish') return
+        signal.throwIfAborted()
+      }
+    }
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  } finally {
+    letGo()
+    session.cancel()
+  }
+}
+
+async function events(session: NativeSession): Promise<NativeEvent[]> {
+  const events = unwrap(await session.next())
+  if (events === null) throw new WickError('internal', 'The engine ended an answer without saying how.')
+  return events
+}
+
+/** Answers an overflow; returns what was done. */
+async function resume(session: NativeSession, window: FullWindow, signal: AbortSignal, shorten: Shorten | undefined): Promise<string> {
+  if (shorten === undefined) throw new WickError('internal', 'The engine asked for a shorter prompt without having been told to.')
+  const { prompt, note } = await unlessAborted(signal, shorten(window))
+  unwrap(session.resume(prompt))
+  return note
+}
+
+/** Turns the events of one answer into parts: text is bracketed, and nothing comes after the finish. */
+class Answer {
+  static readonly #id = '0'
+  #open = false
+  readonly #notes: string[] = []
+
+  /** What was done before the start becomes one of its warnings. */
+  note(message: string): void {
+    this.#notes.push(message)
+  }
+
+  *parts(event: Exclude<NativeEvent, FullWindow>): Generator<StreamPart> {
+    const id = Answer.#id
+    switch (event.type) {
+      case 'Start':
+        yield { type: 'start', warnings: [...this.#notes, ...event.warnings].map((message) => ({ message })) }
+        return
+      case 'TextDelta':
+        if (!this.#open) yield { type: 'text-start', id }
+        this.#open = true
+        yield { type: 'text-delta', id, text: event.text, ...(event.tokens.length > 0 && { tokens: event.tokens }) }
+        return
+      case 'Finish':
+        if (this.#open) yield { type: 'text-end', id }
+        yield { type: 'usage', usage: event.usage }
+        yield { type: 'finish', ...end(event) }
+    }
+  }
+}
+
+function end({ reason, stop, usage, timings }: Extract<NativeEvent, { type: 'Finish' }>) {
+  return { reason: reason as FinishReason, ...(stop !== undefined && { stop }), usage, timings }
+}
