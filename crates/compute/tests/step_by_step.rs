@@ -20,7 +20,13 @@ struct Case {
 }
 
 fn backends() -> Vec<Case> {
-    vec![Case { backend: Box::new(Reference), reference: 0.0, itself: 0.0 }]
+    vec![
+        Case { backend: Box::new(Reference), reference: 0.0, itself: 0.0 },
+        #[cfg(feature = "candle")]
+        Case { backend: Box::new(wick_compute::candle::Candle::cpu()), reference: 1e-4, itself: 1e-4 },
+        #[cfg(feature = "candle")]
+        Case { backend: Box::new(wick_compute::candle::Candle::portable()), reference: 1e-4, itself: 1e-4 },
+    ]
 }
 
 const SEEDS: std::ops::Range<u64> = 0..24;

@@ -49,6 +49,7 @@ impl Weights {
             let pack = some.iter().map(|item| item.weight.name).filter(|&name| head.is_none_or(|head| head != name));
             weights.pack(pack)?;
             for item in some {
+                stop.check()?;
                 done += item.bytes;
                 progress(done);
             }
