@@ -1,0 +1,182 @@
+/** A process and a library of paper for the command line: streams in memory, a model that says what the test wrote. */
+import { EventEmitter } from 'node:events'
+import { Readable, Writable } from 'node:stream'
+import type { Face, Io } from '../../src/cli/io.js'
+import { main } from '../../src/cli/main.js'
+import type { GenerateOptions, LoadOptions, StreamPart, TokenInfo } from '../../src/index.js'
+
+/** What a test sets up. */
+export interface Scene {
+  /** What is piped in; absent: a terminal where nobody types. */
+  stdin?: string | string[]
+  stdoutIsTTY?: boolean
+  stderrIsTTY?: boolean
+  env?: Record<string, string>
+  /** Words of the answer, a token each; a function sees the request. */
+  answer?: string[] | ((options: GenerateOptions) => AsyncIterable<StreamPart>)
+  /** Replaces functions of the library. */
+  face?: Partial<Face>
+  /** Called with each write to stdout. */
+  onOutput?: (text: string, stage: Stage) => void
+  /** Called before the command begins. */
+  onStage?: (stage: Stage) => void
+  /** The error of every write to stdout after the first. */
+  brokenPipe?: boolean
+}
+
+/** What happened. */
+export interface Stage {
+  code: number | undefined
+  out: string
+  err: string
+  /** What `generate` was asked, call by call. */
+  asked: GenerateOptions[]
+  loaded: Array<{ source: string | undefined; options: LoadOptions }>
+  closed: number
+  exited: number[]
+  /** Presses Ctrl-C; false where nobody listened, which ends a real process. */
+  interrupt(): boolean
+}
+
+/** Runs `wick` with `args`. */
+export async function wick(args: string[], scene: Scene = {}): Promise<Stage> {
+  const signals = new EventEmitter()
+  const stage: Stage = {
+    code: undefined,
+    out: '',
+    err: '',
+    asked: [],
+    loaded: [],
+    closed: 0,
+    exited: [],
+    interrupt: () => signals.emit('interrupt'),
+  }
+  const stdin = Object.assign(Readable.from(scene.stdin === undefined ? [] : [scene.stdin].flat()), { isTTY: scene.stdin === undefined })
+  const io: Io = {
+    stdin,
+    stdout: sink(scene.stdoutIsTTY, scene.brokenPipe === true, (text) => {
+      stage.out += text
+      scene.onOutput?.(text, stage)
+    }),
+    stderr: sink(scene.stderrIsTTY, false, (text) => (stage.err += text)),
+    env: scene.env ?? {},
+    face: { ...paperFace(stage, scene), ...scene.face },
+    onInterrupt(listener) {
+      signals.on('interrupt', listener)
+      return () => signals.off('interrupt', listener)
+    },
+    exit: (code) => stage.exited.push(code),
+  }
+  scene.onStage?.(stage)
+  stage.code = await main(args, io)
+  return stage
+}
+
+function sink(isTTY = false, breaks: boolean, take: (text: string) => void) {
+  let writes = 0
+  const stream = new Writable({
+    decodeStrings: false,
+    write(chunk, _encoding, done) {
+      writes += 1
+      if (breaks && writes > 1) return done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
+      take(String(chunk))
+      done()
+    },
+  })
+  return Object.assign(stream, { isTTY, columns: 100 })
+}
+
+/** Facts of the paper model. */
+export const info = {
+  path: '/models/paper.gguf',
+  format: 'gguf' as const,
+  architecture: 'llama',
+  name: 'paper',
+  parameters: 1_876_992,
+  fileBytes: 2_050_000,
+  weightsDtype: 'Q8_0',
+  vocabSize: 8,
+  embeddingLength: 64,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 16,
+  trainedContextTokens: 512,
+  contextTokens: 256,
+  bosToken: 1,
+  endTokens: [2],
+  tokenizer: 'llama (spm)',
+  backend: 'candle',
+  device: 'cpu',
+  isa: 'avx2',
+  threads: 2,
+  weightsBytes: 2_000_000,
+  kvBytesPerToken: 256,
+  metadata: { 'general.name': 'paper', 'evil.key': 'a\u001b[2Jb' },
+  tensors: [{ name: 'token_embd.weight', dtype: 'Q8_0', shape: [8, 64] }],
+  warnings: [],
+}
+
+function paperFace(stage: Stage, scene: Scene): Face {
+  const model = {
+    info,
+    tokenize: (text: string, { addSpecial = false } = {}) =>
+      Uint32Array.from([...(addSpecial ? [1] : []), ...Array.from(text, (character) => (character.codePointAt(0) ?? 0) % 1000)]),
+    detokenize: (ids: readonly number[]) => ids.map((id) => `<${id}>`).join(''),
+    // Position p expects token p + 1 by a logit of 1 over zeros.
+    evaluate: async (_tokens: Uint32Array, { positions }: { positions: Uint32Array }) =>
+      Array.from(positions, (position) => Float32Array.from({ length: info.vocabSize }, (_, id) => (id === position + 1 ? 1 : 0))),
+    close: async () => void (stage.closed += 1),
+  }
+  const face = {
+    load: async (source: string | undefined, options: LoadOptions) => {
+      stage.loaded.push({ source, options })
+      options.signal?.throwIfAborted()
+      options.onProgress?.({ doneBytes: 1_000_000, totalBytes: 2_000_000 })
+      options.log?.write({ level: 'warn', message: 'paper burns' })
+      return model
+    },
+    generate: (options: GenerateOptions) => {
+      stage.asked.push(options)
+      return typeof scene.answer === 'function' ? scene.answer(options) : spoken(scene.answer ?? ['Hello', ' there'], options)
+    },
+    convert: async () => ({ bytes: 1000, tensors: 3, warnings: [] }),
+    quantize: async () => ({ bytes: 500, tensors: 3, warnings: ['norms keep their type'] }),
+    machine: async () => ({
+      isa: 'avx2',
+      physicalCores: 2,
+      usableCores: 2,
+      threads: 2,
+      memoryBytes: 8e9,
+      availableMemoryBytes: 4e9,
+      devices: ['cpu'],
+      backends: ['candle', 'reference'],
+      version: '0.1.0',
+    }),
+  }
+  return face as unknown as Face
+}
+
+/** An answer of these words, as a local model streams it: aborting throws the signal's reason. */
+export async function* spoken(words: string[], options: GenerateOptions): AsyncGenerator<StreamPart> {
+  const token = (text: string, at: number): TokenInfo => ({ id: at, text, logprob: -0.5, top: [] })
+  yield { type: 'start', warnings: [] }
+  yield { type: 'text-start', id: '0' }
+  for (const [at, text] of words.entries()) {
+    await new Promise((resolve) => setImmediate(resolve))
+    options.signal?.throwIfAborted()
+    yield { type: 'text-delta', id: '0', text, ...(options.logprobs === undefined ? {} : { tokens: [token(text, at)] }) }
+  }
+  yield { type: 'text-end', id: '0' }
+  yield finished(words.length)
+}
+
+/** The end of an answer. */
+export function finished(completionTokens: number): StreamPart {
+  return {
+    type: 'finish',
+    reason: 'stop',
+    usage: { promptTokens: 10, cachedTokens: 2, completionTokens },
+    timings: { queuedMs: 0, promptMs: 10, firstTokenMs: 12.34, decodeMs: 100, promptTokensPerSecond: 800, tokensPerSecond: 20 },
+  }
+}

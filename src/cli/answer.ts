@@ -1,0 +1,65 @@
+/**
+ * An answer as it comes: text for people, or one part as JSON a line.
+ *
+ * With `--json` every delta carries its tokens, so a program sees ids and log-probabilities without asking for more.
+ */
+import type { FinishPart, GenerateOptions, StreamPart } from '../index.js'
+import { Interrupted } from './exit.js'
+import { type common, generation, output, pick, sampling, type Values } from './flags.js'
+import { colours, type Io, write, writeJson } from './io.js'
+import { figures, printable } from './render.js'
+
+/** How an answer is shown. */
+export type ShowValues = Values<typeof output> & Values<typeof common>
+
+type Options = Pick<GenerateOptions, keyof typeof sampling | keyof typeof generation>
+
+/** What the flags say of a generation, as `generate` takes it. */
+export function generationOptions(parsed: Record<string, unknown>): Options {
+  const options = { ...pick(sampling, parsed), ...pick(generation, parsed) }
+  return pick(output, parsed).json ? { ...options, logprobs: options.logprobs ?? 0 } : options
+}
+
+/**
+ * Prints the parts of a run, and gives the text. `finish` is absent where Ctrl-C stopped it: what there was has been printed.
+ * Other failures are thrown, after what came before them.
+ */
+export async function showAnswer(io: Io, run: AsyncIterable<StreamPart>, values: ShowValues): Promise<{ text: string; finish?: FinishPart }> {
+  let text = ''
+  let finish: FinishPart | undefined
+  try {
+    for await (const part of run) {
+      if (part.type === 'text-delta') text += part.text
+      if (part.type === 'finish') finish = part
+      if (values.json) await writeJson(io.stdout, part)
+      else await showPart(io, part)
+    }
+  } catch (error) {
+    if (!values.json) await endLine(io, text)
+    if (!(error instanceof Interrupted)) throw error
+    return { text }
+  }
+  if (!values.json) await endLine(io, text)
+  if (finish !== undefined) showFigures(io, finish, values)
+  return finish === undefined ? { text } : { text, finish }
+}
+
+async function showPart(io: Io, part: StreamPart): Promise<void> {
+  if (part.type === 'text-delta') await write(io.stdout, io.stdout.isTTY ? harmless(part.text) : part.text)
+  if (part.type === 'start') {
+    for (const { message } of part.warnings) io.stderr.write(`${colours(io.stderr, io.env).yellow('warning:')} ${printable(message)}\n`)
+  }
+}
+
+/** Text without the control characters a terminal would obey; line ends and tabs stay. */
+function harmless(text: string): string {
+  return text.replace(/[^\n\t]+/g, (run) => printable(run))
+}
+
+async function endLine(io: Io, text: string): Promise<void> {
+  if (text !== '' && !text.endsWith('\n')) await write(io.stdout, '\n')
+}
+
+function showFigures(io: Io, finish: FinishPart, values: ShowValues): void {
+  if (io.stderr.isTTY || values.verbose) io.stderr.write(`${colours(io.stderr, io.env).dim(figures(finish))}\n`)
+}

@@ -1,0 +1,101 @@
+/**
+ * Every flag that more than one command takes, defined once as data: how it is written, its unit and default for `--help`,
+ * and how its value is read. Keys are the names the public API uses, so values are handed on as they are.
+ *
+ * Defaults named here are for people: a flag that is not given is left to the library, so there is one place that decides.
+ */
+import { type Command, Option } from 'commander'
+import { bias, integer, list, metadata, number, oneOf, type Read, someText, text } from './values.js'
+
+/** One flag. */
+export interface Flag {
+  /** As commander reads it: `-x, --long <value>`; without a value it is a switch. */
+  flags: string
+  /** One line for `--help`, unit and range included. */
+  about: string
+  /** What holds when it is not given, for `--help`. */
+  standard?: string
+  /** Absent: a switch. */
+  read?: (text: string, earlier: never) => unknown
+}
+
+/** A table of flags. */
+export type Flags = Record<string, Flag>
+
+/** The values that a table of flags yields; switches are `true` or absent. */
+export type Values<T> = { -readonly [K in keyof T]?: T[K] extends { read: Read<infer V> } ? V : true }
+
+/** How tokens are chosen. */
+export const sampling = {
+  temperature: { flags: '--temperature <t>', about: 'divides logits; 0 is greedy', standard: '0.8', read: number({ min: 0 }) },
+  topK: { flags: '--top-k <n>', about: 'keep the n most probable tokens; 0 is off', standard: '40', read: integer() },
+  topP: { flags: '--top-p <p>', about: 'keep the smallest set of probability p, in (0, 1]; 1 is off', standard: '0.95', read: number({ above: 0, max: 1 }) },
+  minP: { flags: '--min-p <p>', about: 'drop tokens below p times the most probable, in [0, 1]; 0 is off', standard: '0.05', read: number({ min: 0, max: 1 }) },
+  repetitionPenalty: { flags: '--repetition-penalty <x>', about: 'weakens tokens in the window, > 0; 1 is off', standard: '1', read: number({ above: 0 }) },
+  frequencyPenalty: { flags: '--frequency-penalty <x>', about: 'subtracted once an occurrence, in [-2, 2]', standard: '0', read: number({ min: -2, max: 2 }) },
+  presencePenalty: { flags: '--presence-penalty <x>', about: 'subtracted once if it occurs, in [-2, 2]', standard: '0', read: number({ min: -2, max: 2 }) },
+  penaltyWindow: { flags: '--penalty-window <n>', about: 'how many of the last tokens the penalties see; 0 is none', standard: '64', read: integer() },
+  logitBias: { flags: '--logit-bias <id=bias>', about: 'added to one token\'s logit; -inf forbids it; repeatable', read: bias },
+  seed: { flags: '--seed <n>', about: 'same seed, same answer; 0 to 2^53 - 1', standard: 'drawn', read: integer() },
+} satisfies Flags
+
+/** When an answer ends, and what comes with it. */
+export const generation = {
+  maxTokens: { flags: '-n, --max-tokens <n>', about: 'most tokens to generate', standard: 'what the window holds', read: integer({ min: 1 }) },
+  stop: { flags: '--stop <text>', about: 'ends the answer and is left out of it; repeatable', read: list(someText) },
+  ignoreEnd: { flags: '--ignore-eos', about: 'goes on over end-of-text and end-of-turn tokens' },
+  logprobs: { flags: '--logprobs <n>', about: 'log-probability of each token and its n alternatives, 0 to 20', read: integer({ min: 0, max: 20 }) },
+  overflow: { flags: '--overflow <how>', about: 'when the window is full: error, or shift (drop the oldest turns)', standard: 'error', read: oneOf('error', 'shift') },
+} satisfies Flags
+
+/** What goes into a conversation beside the user's words. */
+export const conversation = {
+  system: { flags: '--system <text>', about: 'system message', read: text },
+  responsePrefix: { flags: '--response-prefix <text>', about: 'text the answer begins with; it is part of the prompt', read: text },
+} satisfies Flags
+
+/** How a model is loaded. */
+export const loading = {
+  ctx: { flags: '-c, --ctx <tokens>', about: 'context window in tokens', standard: 'auto, from what memory allows', read: integer({ min: 1 }) },
+  threads: { flags: '-t, --threads <n>', about: 'threads of the whole process', standard: 'auto, one a physical core', read: integer({ min: 1 }) },
+  device: { flags: '--device <name>', about: 'auto, cpu, cuda or metal', standard: 'auto', read: oneOf('auto', 'cpu', 'cuda', 'metal') },
+  backend: { flags: '--backend <name>', about: 'reference (slow, plain f32) or candle', standard: 'candle', read: oneOf('reference', 'candle') },
+  chatTemplate: { flags: '--chat-template <file>', about: 'Jinja template used instead of the model\'s', read: text },
+  metadata: { flags: '--metadata <key=value>', about: 'overrides a metadata key of the file (value: JSON or text); repeatable', read: metadata },
+  noMmap: { flags: '--no-mmap', about: 'reads the file into memory instead of mapping it' },
+  mlock: { flags: '--mlock', about: 'keeps the weights from being swapped out' },
+} satisfies Flags
+
+/** What is printed. */
+export const output = {
+  json: { flags: '--json', about: 'JSON on stdout' },
+} satisfies Flags
+
+/** What every command takes. */
+export const common = {
+  verbose: { flags: '-v, --verbose', about: 'log at level info, figures, and stacks of errors' },
+  logLevel: { flags: '--log-level <level>', about: 'log on stderr: silent, warn, info or debug', standard: 'warn', read: oneOf('silent', 'warn', 'info', 'debug') },
+} satisfies Flags
+
+/** Adds a table of flags to a command; `wording` says it differently where a command needs that. */
+export function addFlags<T extends Flags>(command: Command, table: T, wording: Partial<Record<keyof T, string>> = {}): Command {
+  for (const [name, flag] of Object.entries(table) as Array<[keyof T & string, Flag]>) {
+    const standard = flag.standard === undefined ? '' : ` (default: ${flag.standard})`
+    const option = new Option(flag.flags, wording[name] ?? flag.about + standard)
+    if (flag.read) option.argParser(flag.read as Read<unknown>)
+    command.addOption(option)
+  }
+  return command
+}
+
+/** The values of a table among all that was parsed. */
+export function pick<T extends Flags>(table: T, parsed: Record<string, unknown>): Values<T> {
+  const values: Record<string, unknown> = {}
+  for (const [name, flag] of Object.entries(table) as Array<[string, Flag]>) {
+    const attribute = new Option(flag.flags, '').attributeName()
+    const value = parsed[attribute]
+    const negated = flag.flags.startsWith('--no-')
+    if (value !== undefined && !(negated && value === true)) values[name] = negated ? true : value
+  }
+  return values as Values<T>
+}
