@@ -67,6 +67,11 @@ type OptionName = keyof Common | keyof PromptInput
 const texts = check.either('a string that is not empty, or an array of such', check.someText, check.listOf(check.someText))
 const readByTheModel = (): void => {}
 
+function raw(name: string, value: unknown): void {
+  if (typeof value === 'object' && value !== null && ('text' in value || 'tokens' in value)) return
+  throw new WickError('invalid-request', `${name} must be { text } or { tokens }.`)
+}
+
 const checks = {
   model: (name, value) => {
     check.object(name, value)
@@ -74,7 +79,7 @@ const checks = {
   },
   prompt: check.text,
   messages: readByTheModel,
-  raw: readByTheModel,
+  raw,
   system: check.text,
   responsePrefix: check.text,
   templateVariables: check.object,

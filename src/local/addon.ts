@@ -15,7 +15,7 @@ let addon: Promise<Addon> | undefined
 /** The addon; `unsupported` with what was tried where there is none for this platform. */
 export function openAddon(): Promise<Addon> {
   addon ??= import('../../index.js').catch((error: unknown) => {
-    throw notFound(error)
+    throw addonMissing(error)
   })
   return addon
 }
@@ -25,7 +25,8 @@ export function replaceAddon(scripted: Addon | undefined): void {
   addon = scripted && Promise.resolve(scripted)
 }
 
-function notFound(error: unknown): WickError {
+/** What a failed import of the addon is to the user: `error` is what napi's loader threw, what it tried its chain of causes. */
+export function addonMissing(error: unknown): WickError {
   const tried = causes(error).map((reason) => `\n  - ${reason}`)
   return new WickError(
     'unsupported',

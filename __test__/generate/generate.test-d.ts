@@ -1,0 +1,51 @@
+import { expectTypeOf, test } from 'vitest'
+import { generate, type GenerateResult, isWickError, load, type LocalModel, Run, type StreamPart, type ToolCall, type WickError } from '../../src/index.js'
+
+const model = {} as LocalModel
+
+test('generate gives a run of parts, not a promise', () => {
+  const run = generate({ model, prompt: 'Hi' })
+  expectTypeOf(run).toEqualTypeOf<Run<StreamPart, GenerateResult>>()
+  expectTypeOf(run).not.toExtend<PromiseLike<unknown>>()
+  expectTypeOf(run.collect()).resolves.toEqualTypeOf<GenerateResult>()
+  expectTypeOf(run.collectOne()).resolves.toEqualTypeOf<StreamPart | undefined>()
+  expectTypeOf(run.text()).toEqualTypeOf<Run<string, string>>()
+  expectTypeOf(run.map((part) => part.type)).toEqualTypeOf<Run<StreamPart['type'], StreamPart['type'][]>>()
+  expectTypeOf(run.map(async () => 7)).toEqualTypeOf<Run<number, number[]>>()
+  expectTypeOf(run.collectOrElse(() => null)).resolves.toEqualTypeOf<GenerateResult | null>()
+  expectTypeOf(run.toReadableStream()).toEqualTypeOf<ReadableStream<StreamPart>>()
+})
+
+test('the result has no any', () => {
+  expectTypeOf<GenerateResult['text']>().toBeString()
+  expectTypeOf<GenerateResult['toolCalls']>().toEqualTypeOf<readonly ToolCall[]>()
+  expectTypeOf<GenerateResult['timings']['tokensPerSecond']>().toBeNumber()
+  expectTypeOf<GenerateResult[keyof GenerateResult]>().not.toBeAny()
+})
+
+test('prompt, messages and raw exclude each other', () => {
+  generate({ model, messages: [{ role: 'user', content: 'Hi' }], system: 'S' })
+  generate({ model, raw: { text: 'Hi' }, n: 2 })
+  generate({ model, raw: { tokens: Uint32Array.of(1) } })
+  // @ts-expect-error nothing to continue
+  generate({ model })
+  // @ts-expect-error two prompts
+  generate({ model, prompt: 'Hi', messages: [] })
+  // @ts-expect-error raw goes past the template
+  generate({ model, raw: { text: 'Hi' }, system: 'S' })
+  // @ts-expect-error no such option
+  generate({ model, prompt: 'Hi', temprature: 1 })
+  // @ts-expect-error no such stage
+  generate({ model, prompt: 'Hi', chain: ['top-z'] })
+})
+
+test('load gives a model', () => {
+  expectTypeOf(load).returns.resolves.toEqualTypeOf<LocalModel>()
+  expectTypeOf(load).parameter(0).toEqualTypeOf<string | undefined>()
+})
+
+test('the guard narrows to the code', () => {
+  const error: unknown = undefined
+  if (isWickError(error, 'busy')) expectTypeOf(error.code).toEqualTypeOf<'busy'>()
+  if (isWickError(error)) expectTypeOf(error).toExtend<WickError>()
+})
