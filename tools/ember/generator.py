@@ -1,0 +1,217 @@
+"""Writes the text that ember learns from: chats in which somebody asks for a story, greets, thanks, or asks too much.
+
+A story is a plot of `plots.py` told with one cast, so that who and what was named first is named to the end. A quarter of the
+subjects are words nobody has: to tell of them a model must copy the prompt, which is what it then does with yours.
+
+    python tools/ember/generator.py 5 [SEED]      # prints five chats
+"""
+
+import random
+import re
+import sys
+from dataclasses import dataclass
+
+import plots
+import words
+from talk import TALK
+
+CHOICE = re.compile(r"\[([^\[\]]*)\]")
+HOLE = re.compile(r"\{(\w+)\}")
+# A sentence begins with the text, or after one that ended; what follows `?"` goes on ("... in?" it asked).
+SENTENCE_START = re.compile(r'((?:^|[.!?] |\." )"?)([a-z])')
+PRONOUNS = {
+    "it": ("it", "it", "its", "was"),
+    "she": ("she", "her", "her", "was"),
+    "he": ("he", "him", "his", "was"),
+    "they": ("they", "them", "their", "were"),
+}
+
+
+@dataclass
+class Subject:
+    """What a story is about. `asked`: as in the prompt; `first`: its first mention; `name`: every later one."""
+
+    asked: str
+    first: str
+    name: str
+    noun: str
+    kind: str
+    pronoun: str
+
+
+def fill(text: str, cast: dict, rng: random.Random) -> str:
+    """`text` with choices made and holes filled, both possibly nested in what is filled in."""
+    while True:
+        new = CHOICE.sub(lambda m: rng.choice(m[1].split("|")), text)
+        new = HOLE.sub(lambda m: cast[m[1]], new)
+        if new == text:
+            return text
+        text = new
+
+
+def with_article(noun: str) -> str:
+    return ("an " if noun[0] in "aeiou" else "a ") + noun
+
+
+def invented(rng: random.Random) -> str:
+    return "".join(rng.choice(words.SYLLABLES) for _ in range(rng.choice((1, 2, 2, 3)))) + rng.choice(words.CODAS)
+
+
+def plural(noun: str) -> str:
+    if noun.endswith(("s", "x", "ch", "sh", "z")):
+        return noun + "es"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + "s"
+
+
+NOUNS = {"place": words.PLACES, "thing": words.THINGS, "creature": words.CREATURES, "person": words.PEOPLE}
+
+
+def named(rng: random.Random) -> Subject:
+    """Somebody with a name: known or invented, alone or with what they are ("Tom the fox")."""
+    pronoun = rng.choice(("she", "he"))
+    name = rng.choice(words.FEMALE if pronoun == "she" else words.MALE)
+    if rng.random() < 0.4:
+        name = invented(rng).capitalize()
+    first = name
+    if rng.random() < 0.3:
+        first = f"{name} the {rng.choice(words.CREATURES + words.PEOPLE)}".replace("-", " ")
+    return Subject(first, first, name, name, "being", pronoun)
+
+
+def subject(rng: random.Random, being: bool = False) -> Subject:
+    """Any subject; with `being`, one that acts."""
+    dice = rng.random()
+    if dice < 0.1:
+        return named(rng)
+    if dice < 0.14:
+        noun = rng.choice(words.NATURE).replace("-", " ")
+        return Subject(f"the {noun}", f"the {noun}", f"the {noun}", noun, "being", "it")
+    if dice < 0.18 and not being:
+        noun = rng.choice(words.STUFF)
+        return Subject(noun, noun, noun, noun, "stuff", "it")
+    return common(rng, being)
+
+
+def common(rng: random.Random, being: bool) -> Subject:
+    """A common noun, with adjectives, compounds, plurals and "with a golden key" as chance has it."""
+    group = rng.choice(("creature", "person") if being else ("place", "thing", "creature", "creature", "person"))
+    noun = rng.choice(NOUNS[group])
+    if rng.random() < 0.25:
+        noun = invented(rng)
+    if rng.random() < 0.12:
+        front = rng.choice(NOUNS[rng.choice(list(NOUNS))]) if rng.random() < 0.7 else invented(rng)
+        noun = f"{front} {noun}"
+    noun = noun.replace("-", " ")
+    for _ in range(rng.choices((0, 1, 2), (55, 37, 8))[0]):
+        noun = f"{rng.choice(words.ADJECTIVES)} {noun}"
+    kind = "being" if group in ("creature", "person") else group
+    pronoun = {"person": rng.choice(("she", "he")), "creature": rng.choice(("it", "it", "she", "he"))}.get(group, "it")
+    pronoun = words.GENDER.get(noun.split()[-1], pronoun)
+    if rng.random() < 0.07:
+        many = plural(noun)
+        return Subject(rng.choice((many, f"the {many}")), f"some {many}", f"the {many}", many, kind, "they")
+    tail = f" {rng.choice(words.TAILS)}" if rng.random() < 0.1 else ""
+    article = rng.choice((f"the {noun}", with_article(noun), f"my {noun}" if rng.random() < 0.1 else f"the {noun}"))
+    return Subject(article + tail, with_article(noun) + tail, f"the {noun}", noun, kind, pronoun)
+
+
+def story(rng: random.Random, about: Subject, also: Subject | None = None) -> str:
+    """One story about `about` (and `also`): a plot, a cast, and a way to say each sentence."""
+    person = rng.choice((("she", words.FEMALE), ("he", words.MALE)))
+    he, him, his, _ = PRONOUNS[person[0]]
+    c = rng.choice(person[1])
+    visitor, visitor_first = rng.choice(words.VISITORS)
+    thing = rng.choice(words.OBJECTS)
+    friend = rng.choice([f for f in words.FRIENDS if f not in about.noun])
+    opens, weather, ends = words.WEATHER[rng.choice(list(words.WEATHER))]
+    it, obj, its, was = PRONOUNS[about.pronoun]
+    trade = rng.choice(words.TRADES)
+    cast = {
+        "s": about.name, "a": about.first, "n": about.noun, "it": it, "obj": obj, "its": its, "was": was,
+        "c": c, "ci": rng.choice((f"{with_article(trade)} named {c}", c, f"{c} the {trade}", f"a {'girl' if he == 'she' else 'boy'} called {c}")),
+        "he": he, "him": him, "his": his,
+        "v": visitor, "vi": visitor_first, "f": f"the {friend}", "fi": f"{rng.choice(('a young', 'an old', 'a small'))} {friend}",
+        "o": f"the {thing}", "oi": with_article(thing), "on": thing, "food": rng.choice(words.FOODS),
+        "land": rng.choice([land for land in words.LANDS if land not in about.noun]), "wopen": rng.choice(opens), "w": weather, "wend": ends,
+    }  # fmt: skip
+    if also is not None:
+        cast |= {"t": also.name, "ta": also.first, "tit": PRONOUNS[also.pronoun][0], "tits": PRONOUNS[also.pronoun][2]}
+    table = {"place": plots.PLACE, "thing": plots.THING, "being": plots.BEING, "stuff": plots.STUFF}[about.kind]
+    plot = rng.choice(plots.PAIR if also is not None else table)
+    sentences = (fill(rng.choice(ways), cast, rng) for ways in plot)
+    return " ".join(SENTENCE_START.sub(lambda m: m[1] + m[2].upper(), sentence) for sentence in sentences)
+
+
+ASK = [
+    "[Tell me|tell me|Please tell me|Can you tell me|Could you tell me] [about|a story about|a short story about|something about] {p}{end}",
+    "Tell me about {p}{end}",
+    "Tell me a story about {p}{end}",
+    "[Write|Write me|Make up|Give me|Invent] a [story|short story|little story|tale] about {p}{end}",
+    "[A story about|Story about|A short story about|Something about] {p}[, please|][.|]",
+    "[I want|I would like|I'd like|I'd love] [to hear about|a story about|to hear a story about] {p}{end}",
+    "[Do you know|Have you got] a story about {p}?",
+    "[What do you know about|What happened to|What about|How about] {p}?",
+    "[Now|And now|And|Next,|Another one,] [tell me about|a story about|one about|about] {p}{end}",
+    "{p}{end}",
+]
+ASK_ANY = [
+    "[Tell me|Please tell me|Can you tell me] [a story|another story|a short story|something|a bedtime story|a fairy tale][.|!||?]",
+    "[Another one|One more|Another story|More|Again][, please|][.|!|]",
+    "[Surprise me|Tell me anything|Start|Begin|Go on|I am bored|I cannot sleep][.|!|]",
+]
+
+
+def ask(rng: random.Random) -> tuple[str, str]:
+    """Somebody asks for a story, and gets it."""
+    if rng.random() < 0.06:
+        return fill(rng.choice(ASK_ANY), {}, rng), story(rng, subject(rng))
+    about = subject(rng)
+    also = subject(rng, being=True) if about.kind == "being" and rng.random() < 0.12 else None
+    wanted = about.asked if also is None else f"{about.asked} and {also.asked}"
+    prompt = fill(rng.choice(ASK), {"p": wanted, "end": rng.choice((".", ".", ".", ".", "", "", "!", "?"))}, rng)
+    if rng.random() < 0.9:
+        prompt = prompt[0].upper() + prompt[1:]
+    return prompt, story(rng, about, also)
+
+
+def talk(rng: random.Random, topic: str) -> tuple[str, str]:
+    questions, answers = TALK[topic]
+    cast = {"n": rng.choice(NOUNS[rng.choice(list(NOUNS))]).replace("-", " "), "for": rng.choice(("", "", " for me", " please"))}
+    question = fill(rng.choice(questions), cast, rng)
+    return (question.lower() if rng.random() < 0.15 else question), fill(rng.choice(answers), cast, rng)
+
+
+SYSTEM = [
+    "You are a helpful assistant.", "You are ember, a small storyteller.", "You tell short stories.", "Be brief.",
+    "Today is Monday.", "You are a friendly chatbot.", "Answer in English.",
+]  # fmt: skip
+
+
+def chat(rng: random.Random) -> list[dict]:
+    """One conversation of one to three exchanges, as messages."""
+    messages = [{"role": "system", "content": rng.choice(SYSTEM)}] if rng.random() < 0.08 else []
+    turns: list[tuple[str, str]] = []
+    if rng.random() < 0.13:
+        turns.append(talk(rng, rng.choice(list(TALK))))
+    if not turns or rng.random() < 0.3:
+        turns.append(ask(rng))
+    if rng.random() < 0.1:
+        turns.append(talk(rng, rng.choice(("thanks", "goodbye", "thanks", "identity", "wick"))))
+    if rng.random() < 0.08:
+        turns.append(ask(rng))
+    for question, answer in turns:
+        messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return messages
+
+
+def tale(rng: random.Random) -> str:
+    """A story nobody asked for, for text that is continued without a chat."""
+    return story(rng, subject(rng))
+
+
+if __name__ == "__main__":
+    source = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    for _ in range(int(sys.argv[1])):
+        print("\n".join(f"{m['role']}: {m['content']}" for m in chat(source)), end="\n\n")
