@@ -3,9 +3,11 @@
 //! Everything about a model comes from its files; what a family adds is one row of a table. What wick does not know is
 //! `unsupported` by name, and metadata that contradicts itself or the tensors is `model-invalid` and names the key.
 
+mod convert;
 mod decoder;
 mod facts;
 mod model;
 
+pub use convert::{Converted, convert, quantize};
 pub use decoder::{from_folder, from_gguf};
 pub use model::Model;

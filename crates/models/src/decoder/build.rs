@@ -45,9 +45,21 @@ pub(crate) struct Decoder<'a> {
     pub(crate) warnings: Vec<Warning>,
 }
 
+/// A plan and its tensors.
+pub(crate) struct Planned {
+    /// What is computed.
+    pub(crate) plan: Plan,
+    /// The tensors it names.
+    pub(crate) used: HashSet<String>,
+    /// Their elements.
+    pub(crate) parameters: u64,
+    /// What the files have beside them, and what the reader had to say.
+    pub(crate) warnings: Vec<Warning>,
+}
+
 impl Decoder<'_> {
     /// Whether this part has a bias.
-    pub(crate) fn has_bias(&self, bias: Bias, part: &Part, layer: usize, tensors: &dyn Tensors) -> Result<bool> {
+    fn has_bias(&self, bias: Bias, part: &Part, layer: usize, tensors: &dyn Tensors) -> Result<bool> {
         Ok(match (bias, self.format) {
             (Bias::Never, _) => false,
             (Bias::Always, _) => true,
@@ -56,13 +68,19 @@ impl Decoder<'_> {
         })
     }
 
-    /// The plan. `model-invalid` names the tensor that is missing or differs, and the keys it differs from.
-    pub(crate) fn build(self, tensors: &dyn Tensors) -> Result<Model> {
-        let mut builder = Builder { decoder: &self, tensors, used: HashSet::new(), parameters: 0 };
+    /// The plan, and what of the files it uses. `model-invalid` names the tensor that is missing or differs, and the keys it
+    /// differs from.
+    pub(crate) fn plan(&self, tensors: &dyn Tensors) -> Result<Planned> {
+        let mut builder = Builder { decoder: self, tensors, used: HashSet::new(), parameters: 0 };
         let plan = builder.plan()?;
         let Builder { used, parameters, .. } = builder;
-        let mut warnings = self.warnings.clone();
-        warnings.extend(self.unused(tensors, &used));
+        let warnings = self.warnings.iter().cloned().chain(self.unused(tensors, &used)).collect();
+        Ok(Planned { plan, used, parameters, warnings })
+    }
+
+    /// The plan with its description.
+    pub(crate) fn build(self, tensors: &dyn Tensors) -> Result<Model> {
+        let Planned { plan, parameters, warnings, .. } = self.plan(tensors)?;
         let Sizes { hidden, layers, heads, kv_heads, head_dim, context, .. } = self.sizes;
         let vocab = plan.vocab;
         Ok(Model {
