@@ -44,7 +44,9 @@ pub(crate) fn check_shapes<'a>(plan: &'a Plan, tensors: &dyn Tensors) -> Result<
     check_plan(plan)?;
     let weights = weights(plan, tensors)?;
     for weight in &weights {
-        let found = &info(tensors, weight.name)?.shape;
+        // Asking for the tensor also refuses a type that cannot be decoded.
+        let tensor = tensors.tensor(weight.name)?;
+        let found = &tensor.info().shape;
         if *found != weight.shape {
             return Err(Error::model_invalid(format!(
                 "tensor {:?}: its shape is {found:?}, the {} architecture needs {:?}",

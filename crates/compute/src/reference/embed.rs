@@ -27,8 +27,9 @@ mod tests {
 
     #[test]
     fn ids_and_given_rows_side_by_side() {
-        let bytes = (0..6u8).flat_map(|i| f32::from(i).to_le_bytes()).collect();
-        let table = Tensor::from_bytes(TensorInfo { dtype: DType::F32, shape: vec![3, 2] }, bytes).expect("6 values");
+        let bytes: Vec<u8> = (0..6u8).flat_map(|i| f32::from(i).to_le_bytes()).collect();
+        let table =
+            Tensor::from_bytes("table", TensorInfo { dtype: DType::F32, shape: vec![3, 2] }, &bytes).expect("6 values");
         let rows = [Input::Token(2), Input::Embedding(1), Input::Token(0)];
         let batch = Batch {
             rows: rows.map(|input| Row { input, position: 0 }).to_vec(),
