@@ -2,4 +2,3 @@
 export { onAbort, unlessAborted } from './abort.js'
 export { Run } from './run.js'
 export type { Fold, RunRecipe } from './run.js'
-export { textOf } from './text.js'
