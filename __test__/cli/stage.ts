@@ -1,14 +1,16 @@
 /** A process and a library of paper for the command line: streams in memory, a model that says what the test wrote. */
 import { EventEmitter } from 'node:events'
-import { Readable, Writable } from 'node:stream'
+import { type PassThrough, Readable, Writable } from 'node:stream'
 import type { Face, Io } from '../../src/cli/io.js'
-import { main } from '../../src/cli/main.js'
+import { wick as commandLine } from '../../src/cli/program.js'
 import type { GenerateOptions, LoadOptions, StreamPart, TokenInfo } from '../../src/index.js'
 
 /** What a test sets up. */
 export interface Scene {
   /** What is piped in; absent: a terminal where nobody types. */
   stdin?: string | string[]
+  /** A terminal to type on, stdin and stderr alike. */
+  terminal?: PassThrough
   stdoutIsTTY?: boolean
   stderrIsTTY?: boolean
   env?: Record<string, string>
@@ -18,6 +20,8 @@ export interface Scene {
   face?: Partial<Face>
   /** Called with each write to stdout. */
   onOutput?: (text: string, stage: Stage) => void
+  /** Called with each write to stderr. */
+  onError?: (text: string) => void
   /** Called before the command begins. */
   onStage?: (stage: Stage) => void
   /** The error of every write to stdout after the first. */
@@ -51,14 +55,18 @@ export async function wick(args: string[], scene: Scene = {}): Promise<Stage> {
     exited: [],
     interrupt: () => signals.emit('interrupt'),
   }
-  const stdin = Object.assign(Readable.from(scene.stdin === undefined ? [] : [scene.stdin].flat()), { isTTY: scene.stdin === undefined })
+  const piped = scene.terminal ?? Readable.from(scene.stdin === undefined ? [] : [scene.stdin].flat())
+  const stdin = Object.assign(piped, { isTTY: scene.stdin === undefined })
   const io: Io = {
     stdin,
     stdout: sink(scene.stdoutIsTTY, scene.brokenPipe === true, (text) => {
       stage.out += text
       scene.onOutput?.(text, stage)
     }),
-    stderr: sink(scene.stderrIsTTY, false, (text) => (stage.err += text)),
+    stderr: sink(scene.stderrIsTTY ?? scene.terminal !== undefined, false, (text) => {
+      stage.err += text
+      scene.onError?.(text)
+    }),
     env: scene.env ?? {},
     face: { ...paperFace(stage, scene), ...scene.face },
     onInterrupt(listener) {
@@ -68,7 +76,7 @@ export async function wick(args: string[], scene: Scene = {}): Promise<Stage> {
     exit: (code) => stage.exited.push(code),
   }
   scene.onStage?.(stage)
-  stage.code = await main(args, io)
+  stage.code = await commandLine(args, io)
   return stage
 }
 

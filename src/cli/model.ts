@@ -5,7 +5,7 @@ import type { LoadOptions, LocalModel, LogLevel, LogRecord } from '../index.js'
 import { UsageError } from './exit.js'
 import type { common, loading, Values } from './flags.js'
 import { colours, type Io } from './io.js'
-import { progressBar } from './progress.js'
+import { type Bar, progressBar } from './progress.js'
 import { printable } from './render.js'
 
 /** What the flags say of a load. */
@@ -34,20 +34,20 @@ export async function withModel<T>(
 export async function openModel(io: Io, source: string, values: LoadValues, options: OpenOptions): Promise<LocalModel> {
   const bar = progressBar(io, `Loading ${basename(source)}`)
   try {
-    return await io.face.load(source, { ...(await loadOptions(io, values)), ...options, onProgress: bar.report })
+    return await io.face.load(source, { ...(await loadOptions(io, values, bar)), ...options, onProgress: bar.report })
   } finally {
     bar.stop()
   }
 }
 
-async function loadOptions(io: Io, values: LoadValues): Promise<LoadOptions> {
+async function loadOptions(io: Io, values: LoadValues, bar: Bar): Promise<LoadOptions> {
   const { ctx, noMmap, chatTemplate, verbose, logLevel, ...rest } = values
   return {
     ...rest,
     ...(ctx === undefined ? {} : { contextTokens: ctx }),
     ...(noMmap ? { mmap: false } : {}),
     ...(chatTemplate === undefined ? {} : { chatTemplate: await templateFile(chatTemplate) }),
-    ...log(io, logLevel ?? (verbose ? 'info' : 'warn')),
+    ...log(io, bar, logLevel ?? (verbose ? 'info' : 'warn')),
   }
 }
 
@@ -60,12 +60,12 @@ async function templateFile(path: string): Promise<string> {
 }
 
 /** The library's log on stderr; `silent` leaves it out. */
-function log(io: Io, level: LogLevel | 'silent'): Pick<LoadOptions, 'log'> {
+function log(io: Io, bar: Bar, level: LogLevel | 'silent'): Pick<LoadOptions, 'log'> {
   if (level === 'silent') return {}
   const paint = colours(io.stderr, io.env)
   const write = (record: LogRecord) => {
     const name = record.level === 'warn' ? paint.yellow('warning:') : paint.dim(`${record.level}:`)
-    io.stderr.write(`${name} ${printable(record.message)}\n`)
+    bar.print(`${name} ${printable(record.message)}`)
   }
   return { log: { level, write } }
 }

@@ -7,9 +7,20 @@ import type { Progress } from '../index.js'
 import type { Io } from './io.js'
 import { bytes } from './render.js'
 
-/** A bar named `title`, drawn from the first report on; `stop` takes it away. */
-export function progressBar(io: Io, title: string): { report(progress: Progress): void; stop(): void } {
-  if (!io.stderr.isTTY) return { report() {}, stop() {} }
+/** A bar, and what else goes to stderr while it is there. */
+export interface Bar {
+  /** Draws it, from the first report on. */
+  report(progress: Progress): void
+  /** Writes a line above it; after `stop` just the line. */
+  print(line: string): void
+  /** Takes it away. */
+  stop(): void
+}
+
+/** A bar named `title`. */
+export function progressBar(io: Io, title: string): Bar {
+  const print = (line: string) => void io.stderr.write(`${line}\n`)
+  if (!io.stderr.isTTY) return { report() {}, print, stop() {} }
   const bar = new SingleBar({
     format: (_options, { progress, value, total }) => {
       const cells = Math.round(progress * 24)
@@ -19,7 +30,7 @@ export function progressBar(io: Io, title: string): { report(progress: Progress)
     clearOnComplete: true,
     gracefulExit: false,
     hideCursor: null,
-    linewrap: null,
+    linewrap: true,
   })
   let drawn = false
   return {
@@ -30,8 +41,13 @@ export function progressBar(io: Io, title: string): { report(progress: Progress)
       bar.setTotal(totalBytes)
       bar.update(doneBytes)
     },
+    print(line) {
+      if (drawn) io.stderr.write('\r\u001b[K')
+      print(line)
+    },
     stop() {
       if (drawn) bar.stop()
+      drawn = false
     },
   }
 }

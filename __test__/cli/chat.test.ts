@@ -1,0 +1,137 @@
+import { PassThrough } from 'node:stream'
+import { describe, expect, it } from 'vitest'
+import { joiner } from '../../src/cli/joiner.js'
+import { type GenerateOptions, WickError } from '../../src/index.js'
+import { type Scene, spoken, type Stage, wick } from './stage.js'
+
+const texts = (options: GenerateOptions | undefined) => options?.messages?.map(({ role, content }) => `${role}: ${String(content)}`)
+
+describe('messages of several lines', () => {
+  it.each([
+    { title: 'a line', lines: ['one'], messages: ['one'] },
+    { title: 'two lines', lines: ['one', 'two'], messages: ['one', 'two'] },
+    { title: 'a line that goes on', lines: ['one \\', 'two \\', 'three', 'four'], messages: ['one \ntwo \nthree', 'four'] },
+    { title: 'a block', lines: ['"""', 'one', '', 'two\\', '"""', 'three'], messages: ['one\n\ntwo\\', 'three'] },
+    { title: 'a block with text on its fences', lines: ['"""one', 'two"""'], messages: ['one\ntwo'] },
+    { title: 'a block on one line', lines: ['"""one"""'], messages: ['one'] },
+    { title: 'an empty line', lines: ['', 'one'], messages: ['', 'one'] },
+  ])('$title', ({ lines, messages }) => {
+    const message = joiner()
+    expect(lines.map((line) => message.add(line)).filter((text) => text !== undefined)).toEqual(messages)
+    expect(message.pending).toBe(false)
+  })
+})
+
+describe('wick chat, piped', () => {
+  it('keeps the conversation as messages', async () => {
+    const stage = await wick(['chat', '--system', 'Be brief.'], { stdin: 'one\n\ntwo', answer: ['A', '!'] })
+    expect(stage.out).toBe('A!\nA!\n')
+    expect(texts(stage.asked[1])).toEqual(['system: Be brief.', 'user: one', 'assistant: A!', 'user: two'])
+    expect(stage.asked[0]).toMatchObject({ overflow: 'shift' })
+    expect(stage).toMatchObject({ code: 0, closed: 1 })
+  })
+
+  it('puts the response prefix in front of what it remembers', async () => {
+    const stage = await wick(['chat', '--response-prefix', 'Well,'], { stdin: 'one\ntwo', answer: [' A'] })
+    expect(texts(stage.asked[1])).toEqual(['user: one', 'assistant: Well, A', 'user: two'])
+  })
+
+  it('knows its commands', async () => {
+    const stage = await wick(['chat', '--system', 's', 'm.gguf'], { stdin: 'one\n/clear\ntwo\n/help\n/toString\n/exit\nthree\n' })
+    expect(stage.loaded[0]?.source).toBe('m.gguf')
+    expect(texts(stage.asked[1])).toEqual(['system: s', 'user: two'])
+    expect(stage.err).toContain('/clear  forgets the conversation')
+    expect(stage.err).toContain('/toString is no command')
+    expect(stage.asked).toHaveLength(2)
+  })
+
+  it('prints parts with --json', async () => {
+    const { out } = await wick(['chat', '--json'], { stdin: 'one', answer: ['A'] })
+    expect(out.trimEnd().split('\n').map((line) => (JSON.parse(line) as { type: string }).type)).toEqual(['start', 'text-start', 'text-delta', 'text-end', 'finish'])
+  })
+
+  it('takes an open block at the end as it is', async () => {
+    expect(texts((await wick(['chat'], { stdin: '"""\none\ntwo' })).asked[0])).toEqual(['user: one\ntwo'])
+  })
+
+  it('ends with the first failure', async () => {
+    const answer = async function* () {
+      throw new WickError('context-overflow', 'Too long.')
+    }
+    expect(await wick(['chat'], { stdin: 'one\ntwo', answer })).toMatchObject({ code: 5, closed: 1 })
+  })
+
+  it('ends with 130 at Ctrl-C', async () => {
+    const stage = await wick(['chat'], { stdin: 'one\ntwo', answer: ['a', 'b'], onOutput: (text, stage) => void (text === 'a' && stage.interrupt()) })
+    expect(stage).toMatchObject({ code: 130, out: 'a\n', closed: 1 })
+    expect(stage.asked).toHaveLength(1)
+  })
+})
+
+describe('wick chat, on a terminal', () => {
+  /** Types each text when the prompt before it has been shown. */
+  async function typed(keys: string[], scene: Scene = {}): Promise<Stage> {
+    const terminal = new PassThrough()
+    const waiting = [...keys]
+    return wick(['chat'], {
+      ...scene,
+      terminal,
+      env: { NO_COLOR: '1' },
+      onError: (text) => {
+        const next = text.includes('> ') ? waiting.shift() : undefined
+        if (next !== undefined) setImmediate(() => terminal.write(next))
+      },
+    })
+  }
+
+  it('talks until Ctrl-D', async () => {
+    const stage = await typed(['one\r', 'two\r', '\u0004'])
+    expect(texts(stage.asked[1])).toEqual(['user: one', 'assistant: Hello there', 'user: two'])
+    expect(stage.err).toContain('paper · /help for help\n')
+    expect(stage).toMatchObject({ code: 0, closed: 1, out: 'Hello there\nHello there\n' })
+  })
+
+  it('remembers lines', async () => {
+    const stage = await typed(['one\r', '\u001b[A\r', '\u0004'])
+    expect(texts(stage.asked[1])?.at(-1)).toBe('user: one')
+  })
+
+  it('loses nothing that is typed ahead', async () => {
+    const stage = await typed(['one\rtwo\r', '\u0004'])
+    expect(texts(stage.asked[1])?.at(-1)).toBe('user: two')
+  })
+
+  it('takes what is pasted as one message', async () => {
+    const stage = await typed(['\u001b[200~one\rtwo\u001b[201~ and more\r', '\u0004'])
+    expect(texts(stage.asked[0])).toEqual(['user: one\ntwo and more'])
+  })
+
+  it('stops the answer at Ctrl-C, keeps what there was, and goes on', async () => {
+    const answer = (options: GenerateOptions) => spoken(options.messages?.length === 1 ? ['a', 'b', 'c'] : ['d'], options)
+    const stage = await typed(['one\r', 'two\r', '\u0004'], { answer, onOutput: (text, stage) => void (text === 'a' && stage.interrupt()) })
+    expect(texts(stage.asked[1])).toEqual(['user: one', 'assistant: a', 'user: two'])
+    expect(stage).toMatchObject({ code: 0, out: 'a\nd\n', exited: [] })
+  })
+
+  it('ends with 130 at Ctrl-C on an empty line', async () => {
+    expect(await typed(['\u0003'])).toMatchObject({ code: 130, closed: 1, asked: [] })
+  })
+
+  it('drops a line that was begun at Ctrl-C', async () => {
+    const stage = await typed(['wrong\u0003right\r', '\u0004'])
+    expect(texts(stage.asked[0])).toEqual(['user: right'])
+  })
+
+  it('goes on after a failure, without what was said', async () => {
+    let calls = 0
+    const answer = (options: GenerateOptions) => {
+      calls += 1
+      if (calls === 1) throw new WickError('busy', 'Full.')
+      return spoken(['A'], options)
+    }
+    const stage = await typed(['one\r', 'two\r', '\u0004'], { answer })
+    expect(stage.err).toContain('wick: Full. [busy]')
+    expect(texts(stage.asked[1])).toEqual(['user: two'])
+    expect(stage.code).toBe(0)
+  })
+})
