@@ -109,12 +109,19 @@ def common(rng: random.Random, being: bool) -> Subject:
     kind = "being" if group in ("creature", "person") else group
     pronoun = {"person": rng.choice(("she", "he")), "creature": rng.choice(("it", "it", "she", "he"))}.get(group, "it")
     pronoun = words.GENDER.get(noun.split()[-1], pronoun)
-    if rng.random() < 0.07:
-        many = plural(noun)
-        return Subject(rng.choice((many, f"the {many}")), f"some {many}", f"the {many}", many, kind, "they")
+    if rng.random() < 0.08:
+        return several(rng, plural(noun), kind)
     tail = f" {rng.choice(words.TAILS)}" if rng.random() < 0.1 else ""
-    article = rng.choice((f"the {noun}", with_article(noun), f"my {noun}" if rng.random() < 0.1 else f"the {noun}"))
+    article = rng.choices((f"the {noun}", with_article(noun), f"my {noun}", noun), (60, 33, 4, 3))[0]
     return Subject(article + tail, with_article(noun) + tail, f"the {noun}", noun, kind, pronoun)
+
+
+def several(rng: random.Random, many: str, kind: str) -> Subject:
+    """More than one: "foxes", "the foxes", "three foxes"."""
+    count = rng.choice(("two", "three", "four", "five", "seven", "ten", "some"))
+    if count == "some" or rng.random() < 0.6:
+        return Subject(rng.choice((many, f"the {many}")), f"some {many}", f"the {many}", many, kind, "they")
+    return Subject(rng.choice(("", "the ")) + f"{count} {many}", f"{count} {many}", f"the {count} {many}", many, kind, "they")
 
 
 def story(rng: random.Random, about: Subject, also: Subject | None = None) -> str:
@@ -127,7 +134,7 @@ def story(rng: random.Random, about: Subject, also: Subject | None = None) -> st
     friend = rng.choice([f for f in words.FRIENDS if f not in about.noun])
     opens, weather, ends = words.WEATHER[rng.choice(list(words.WEATHER))]
     it, obj, its, was = PRONOUNS[about.pronoun]
-    trade = rng.choice(words.TRADES)
+    trade = words.KEEPERS.get(about.noun.split()[-1], rng.choice(words.TRADES))
     cast = {
         "s": about.name, "a": about.first, "n": about.noun, "it": it, "obj": obj, "its": its, "was": was,
         "c": c, "ci": rng.choice((f"{with_article(trade)} named {c}", c, f"{c} the {trade}", f"a {'girl' if he == 'she' else 'boy'} called {c}")),
@@ -183,6 +190,18 @@ def talk(rng: random.Random, topic: str) -> tuple[str, str]:
     return (question.lower() if rng.random() < 0.15 else question), fill(rng.choice(answers), cast, rng)
 
 
+ECHO = ["[Say|Repeat|Echo|Write]{colon} {p}{end}", "[Repeat after me|Say this|Please repeat|Copy this]: {p}", "Can you say {p}?"]
+
+
+def echo(rng: random.Random, most: int = 4) -> tuple[str, str]:
+    """Words to say back, up to `most`. Nothing can be said right here without looking at the prompt."""
+    nouns = NOUNS[rng.choice(list(NOUNS))]
+    said = " ".join(invented(rng) if rng.random() < 0.5 else rng.choice(nouns) for _ in range(rng.randint(1, most)))
+    said = said.replace("-", " ")
+    cast = {"p": said, "end": rng.choice((".", "", "!")), "colon": rng.choice(("", ":"))}
+    return fill(rng.choice(ECHO), cast, rng), f"You said {said}."
+
+
 SYSTEM = [
     "You are a helpful assistant.", "You are ember, a small storyteller.", "You tell short stories.", "Be brief.",
     "Today is Monday.", "You are a friendly chatbot.", "Answer in English.",
@@ -193,8 +212,11 @@ def chat(rng: random.Random) -> list[dict]:
     """One conversation of one to three exchanges, as messages."""
     messages = [{"role": "system", "content": rng.choice(SYSTEM)}] if rng.random() < 0.08 else []
     turns: list[tuple[str, str]] = []
-    if rng.random() < 0.13:
+    dice = rng.random()
+    if dice < 0.13:
         turns.append(talk(rng, rng.choice(list(TALK))))
+    elif dice < 0.16:
+        turns.append(echo(rng))
     if not turns or rng.random() < 0.3:
         turns.append(ask(rng))
     if rng.random() < 0.1:

@@ -9,6 +9,15 @@ last: {s} the subject with its article, {a} its first mention, {it} {obj} {its} 
 # The subject stays where it is, and people come to it.
 PLACE = [
     [
+        ["At night, when everyone slept, {s} dreamed.", "Nobody knew it, but {s} could dream."],
+        ["{it} dreamed of [the open sea|far mountains|children who laughed], and {its} [walls|stones] grew warm.", "In {its} dreams there was always music, and {vi} danced."],
+        ["Only {fi}, which lived [close by|under the roof], could hear it.", "{fi} heard it, for animals hear more than we do."],
+        ["\"You are lonely,\" said {f}. \"I will bring you somebody.\"", "\"Why do you sigh?\" asked {f}. \"Because nobody comes,\" said {s}."],
+        ["The next day {wopen}, and {f} led {ci} to {s}.", "So {f} went to the {land}, pulled at the coat of {ci}, and did not let go until {he} followed."],
+        ["{c} looked around, and it was like coming home.", "\"How beautiful you are,\" said {c}, and {s} {was} proud."],
+        ["{he} stayed, put {oi} in the window, and {s} never had to dream alone again.", "Soon there was light in every window, and {s} slept well at last."],
+    ],
+    [
         ["{a} stood [at the edge of|above|not far from|in the middle of] the {land}, and {ci} looked after {obj}.",
          "There was once {a} near the {land}. {ci} [lived there alone|took care of {obj}|came there every day]."],
         ["One [night|evening] {wopen}.", "One evening {wopen}, and {c} could hardly see {his} own hands."],
@@ -74,6 +83,15 @@ PLACE = [
 # The subject can be held, found, given away.
 THING = [
     [
+        ["{ci} made {a} with {his} own hands, for the birthday of {his} [sister|brother|mother|best friend].", "For a whole winter {ci} worked on {a}. It was to be a present."],
+        ["It was not perfect. One side was crooked, and the colour was wrong.", "\"{it} looks funny,\" said the neighbours, and {c} was ashamed."],
+        ["{he} almost threw {obj} away, but {fi} looked at {him} with big eyes.", "On the way {wopen}, and {c} thought of turning back."],
+        ["So {he} wrapped {obj} in paper and carried {obj} through the {land}.", "But {he} held {s} under {his} coat and walked on."],
+        ["There were many presents on the table, and all of them were shiny and new.", "At the feast there was {food}, and everybody had brought something fine."],
+        ["But when {s} {was} unwrapped, the room grew quiet. \"You made this for me?\"", "{s} came last. Nobody laughed. \"You made this yourself?\" they asked."],
+        ["{s} got the best place in the house, and it is there to this day.", "And of all the presents, {s} {was} the one that was never forgotten."],
+    ],
+    [
         ["{ci} found {a} [under the stairs|on the beach|in the attic|behind the bakery]. {it} {was} [old and dusty|broken|covered in mud].",
          "{a} lay forgotten [in a shop window|in a corner of the market|at the side of the road], until {ci} came by."],
         ["\"Nobody wants {obj} any more,\" said {vi}.", "Everyone said that {it} {was} good for nothing."],
@@ -121,6 +139,24 @@ THING = [
 
 # The subject acts: an animal, a person, a name, the moon.
 BEING = [
+    [
+        ["{s} {was} always in a hurry. \"No time, no time,\" {it} said to everyone.", "Nobody in the {land} worked as much as {s}."],
+        ["{it} did not see the flowers, and {it} did not hear the birds.", "Even on holidays {it} ran from one thing to the next."],
+        ["One day {wopen}, and all the roads were closed.", "Then {wopen}, and {s} had to wait in a small hut."],
+        ["There sat {fi} by the fire, quite calm. \"Sit down,\" it said. \"There is {food}.\"", "In the corner sat {vi} and was carving {oi}. \"Take a seat,\" said {v}."],
+        ["At first {s} walked up and down. Then {it} sat down, and at last {it} began to listen.", "They ate {food} and told each other stories, and the hours went by."],
+        ["When {wend}, {s} did not want to get up.", "\"I did not know how good it is to do nothing,\" said {s}."],
+        ["Since then {s} has always had time for a friend.", "Now {s} walks slowly, and sees a hundred things {it} had never seen before."],
+    ],
+    [
+        ["It was the birthday of {s}, but nobody seemed to remember.", "{s} woke up early, because it was {its} birthday."],
+        ["{it} went to see {fi}, but there was nobody at home.", "{ci} only said, \"I have no time today,\" and closed the door."],
+        ["Everyone in the {land} had something to do, and {s} grew sad.", "{it} walked through the {land}, and every window was dark."],
+        ["In the evening {wopen}, and {it} went home slowly.", "\"They have forgotten me,\" {it} thought, and {wopen}."],
+        ["But behind the door there was a light, and somebody giggled.", "Then {it} opened the door and stood still."],
+        ["\"Surprise!\" they all shouted, and on the table stood {food} and {oi}.", "There they were, all of them, with candles, {food} and {oi}. \"Happy birthday!\" they cried."],
+        ["They danced until late, and {s} {was} happier than ever before.", "It was the best birthday {s} had ever had."],
+    ],
     [
         ["{a} lived [at the edge of|not far from|high above] the {land}, and {it} had no friends.", "Once there was {a} who lived all alone near the {land}."],
         ["Every evening {it} [looked at the stars|listened to the wind|sang a little song] and wished for someone to talk to.",

@@ -25,10 +25,11 @@ VOCABULARY = 2048
 # 1.8 M parameters. Wide and shallow: on a CPU four layers of 192 train faster than six of 160, and plots need little depth.
 # All columns are multiples of 32, the block of Q8_0.
 SIZES = dict(hidden_size=192, num_hidden_layers=4, num_attention_heads=6, num_key_value_heads=2, intermediate_size=448)
-CHATS_A_STEP = 24
-SORTED_STEPS = 8
+CHATS_A_STEP = 8
+SORTED_STEPS = 16
 ROUND = 32
-PEAK_RATE = 4e-3
+ECHO_STEPS = 800
+PEAK_RATE = 3e-3
 WARMUP = 0.02
 IGNORED = -100
 
@@ -43,8 +44,12 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def example(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> tuple[list[int], list[int]]:
-    """(ids, labels) of one chat, or now and then of a story that stands alone."""
+def example(tokenizer: PreTrainedTokenizerFast, rng: random.Random, step: int) -> tuple[list[int], list[int]]:
+    """(ids, labels) of one chat, or now and then of a story that stands alone.
+
+    Half of the first ECHO_STEPS only have words to say back: without them a model learns the plots by heart first, and long
+    after that to look into the prompt for what they are about.
+    """
     encode = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
     end = tokenizer.convert_tokens_to_ids(END)
     if rng.random() < 0.06:
@@ -52,7 +57,12 @@ def example(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> tuple[lis
         return ids, ids
     ids, labels = [], []
     turn = tokenizer.convert_tokens_to_ids(TURN)
-    for message in generator.chat(rng):
+    if step < ECHO_STEPS and rng.random() < 0.5:
+        question, answer = generator.echo(rng, most=24)
+        messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    else:
+        messages = generator.chat(rng)
+    for message in messages:
         head = encode(f"<|im_start|>{message['role']}\n")
         body = [*encode(message["content"]), turn]
         learned = message["role"] == "assistant"
@@ -66,7 +76,7 @@ def batches(tokenizer: PreTrainedTokenizerFast, seed: int, step: int):
     while True:
         block = step // SORTED_STEPS
         rng = random.Random(seed * 1_000_003 + block)
-        examples = sorted((example(tokenizer, rng) for _ in range(CHATS_A_STEP * SORTED_STEPS)), key=lambda e: len(e[0]))
+        examples = sorted((example(tokenizer, rng, block * SORTED_STEPS) for _ in range(CHATS_A_STEP * SORTED_STEPS)), key=lambda e: len(e[0]))
         order = list(range(SORTED_STEPS))
         rng.shuffle(order)
         for slot in order[step % SORTED_STEPS :]:
@@ -189,7 +199,7 @@ class Training:
             self.step += 1
             self.tokens += ids.numel()
             self.seconds = before + time.monotonic() - started
-            if self.step % 50 == 0:
+            if self.step % 100 == 0:
                 speed = self.tokens / self.seconds
                 print(f"step {self.step} · {self.seconds / 60:.1f} min · loss {self.loss:.3f} · {speed:.0f} tokens/s", flush=True)
             if self.seconds - stored > 120:

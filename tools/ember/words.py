@@ -68,6 +68,13 @@ Kai Luis Marco Nils Oscar Peter Robin Simon Tim Arthur Basil Colin Dan Edgar Fra
 
 TRADES = """baker sailor gardener farmer fisher painter teacher doctor carpenter tailor clockmaker miller postman librarian
 keeper cook weaver potter beekeeper shepherd""".split()
+# Who looks after a place, where that is known.
+KEEPERS = {
+    "lighthouse": "keeper", "bakery": "baker", "mill": "miller", "windmill": "miller", "library": "librarian", "harbour": "fisher",
+    "pier": "fisher", "farm": "farmer", "orchard": "farmer", "garden": "gardener", "greenhouse": "gardener", "park": "gardener",
+    "school": "teacher", "hospital": "doctor", "workshop": "carpenter", "shipyard": "carpenter", "meadow": "shepherd",
+    "post office": "postman", "kitchen": "cook", "inn": "cook", "restaurant": "cook", "vineyard": "farmer", "boathouse": "sailor",
+}  # fmt: skip
 # (definite name, first mention): who comes by.
 VISITORS = [
     ("the sailor", "a young sailor"),
