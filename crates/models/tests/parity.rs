@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 use wick_compute::reference::Reference;
 use wick_compute::{BLOCK, Backend, Batch, Input, Outputs, Program, Row, Span, Want, Wanted};
-use wick_models::{Model, from_folder, from_gguf};
+use wick_models::{Model, convert, from_folder, from_gguf};
 use wick_spec::Stop;
-use wick_testkit::assert_close;
+use wick_testkit::{Scratch, assert_close};
 use wick_weights::{Folder, OpenOptions, Tensors, gguf};
 
 /// Every checkpoint of `tools/fixtures/checkpoints.py`.
@@ -20,7 +20,7 @@ const CHECKPOINTS: [&str; 7] = ["llama", "llama-tied-rope3", "llama-sharded", "l
 const TOLERANCE: f32 = 2e-3;
 
 fn backends() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(Reference)]
+    vec![Box::new(Reference), Box::new(wick_compute::candle::Candle::cpu())]
 }
 
 fn fixtures() -> PathBuf {
@@ -160,6 +160,23 @@ fn folders_answer_as_transformers_does() {
         assert_eq!(model.name.as_deref(), Some(checkpoint));
         assert!(model.warnings.is_empty(), "{:?}", model.warnings);
         check(&format!("folder {checkpoint}"), checkpoint, &model, &folder);
+    }
+}
+
+#[test]
+fn files_converted_from_folders_answer_as_transformers_does() {
+    let scratch = Scratch::new("parity");
+    for checkpoint in CHECKPOINTS {
+        let to = scratch.file(&format!("{checkpoint}.gguf"));
+        let from = fixtures().join("checkpoints").join(checkpoint);
+        let converted = convert(&from, &to, None, &mut |_, _| {}, &Stop::default()).expect("a file");
+        let windowed = converted.warnings.iter().any(|warning| warning.message.contains("window"));
+        assert_eq!((windowed, converted.warnings.len()), (checkpoint == "qwen2-window", windowed.into()));
+        let gguf = open_gguf(&to);
+        let model = from_gguf(gguf.metadata(), &gguf).expect("a model");
+        assert_eq!(model.name.as_deref(), Some(checkpoint));
+        assert!(model.warnings.is_empty(), "{:?}", model.warnings);
+        check(&format!("converted {checkpoint}"), checkpoint, &model, &gguf);
     }
 }
 

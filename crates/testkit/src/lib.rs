@@ -3,10 +3,12 @@
 
 mod checkpoint;
 mod random;
+mod scratch;
 mod shape;
 mod tolerance;
 
 pub use checkpoint::Checkpoint;
 pub use random::Random;
+pub use scratch::Scratch;
 pub use shape::Shape;
 pub use tolerance::{assert_close, largest_difference};

@@ -1,6 +1,7 @@
 //! Random little models.
 
 use wick_compute::{Activation, Attention, Embed, Head, Linear, Mlp, Norm, NormKind, Plan, Rope, RopeLayout, Step};
+use wick_weights::gguf::Metadata;
 
 use crate::{Checkpoint, Random};
 
@@ -74,10 +75,39 @@ impl Shape {
         Plan { architecture: "random".into(), hidden: self.hidden, vocab: self.vocab, steps }
     }
 
+    /// The GGUF metadata that describes [`Shape::plan`], under an architecture's name.
+    pub fn metadata(&self, architecture: &str) -> Metadata {
+        let mut metadata = Metadata::new();
+        metadata.insert("general.architecture", architecture);
+        metadata.insert("general.name", "Random");
+        let counts = [
+            ("context_length", 512),
+            ("embedding_length", self.hidden),
+            ("block_count", self.layers),
+            ("feed_forward_length", self.ffn),
+            ("attention.head_count", self.heads),
+            ("attention.head_count_kv", self.kv_heads),
+            ("attention.key_length", self.head_dim),
+            ("attention.value_length", self.head_dim),
+            ("rope.dimension_count", 2 * self.pairs),
+        ];
+        for (key, count) in counts {
+            metadata.insert(format!("{architecture}.{key}"), count as u32);
+        }
+        metadata.insert(format!("{architecture}.attention.layer_norm_rms_epsilon"), 1e-5f32);
+        metadata.insert(format!("{architecture}.rope.freq_base"), 1e4f32);
+        if let Some(window) = self.window {
+            let layers: Vec<bool> = (0..self.layers).map(|layer| layer % 2 == 0).collect();
+            metadata.insert(format!("{architecture}.attention.sliding_window"), window as u32);
+            metadata.insert(format!("{architecture}.attention.sliding_window_pattern"), layers);
+        }
+        metadata
+    }
+
     fn attention(&self, layer: usize) -> Attention {
         let name = |part: &str| format!("blk.{layer}.{part}");
         let head_norm = |part: &str| self.qk_norm.then(|| norm(name(part)));
-        let inv_freq = (0..self.pairs).map(|i| 10_000f32.powf(-(i as f32) / self.pairs as f32)).collect();
+        let inv_freq = (0..self.pairs).map(|i| 1e4f64.powf(-(i as f64) / self.pairs as f64) as f32).collect();
         Attention {
             layer,
             norm: norm(name("attn_norm")),

@@ -14,3 +14,6 @@ pub(crate) mod window;
 
 pub use folder::from_folder;
 pub use gguf::from_gguf;
+
+#[cfg(test)]
+mod tests;

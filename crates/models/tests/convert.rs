@@ -1,0 +1,190 @@
+//! What `convert` and `quantize` write, held to files that another program wrote of the same weights.
+
+use std::path::{Path, PathBuf};
+
+use wick_models::{Converted, convert, from_gguf, quantize};
+use wick_spec::{Code, Result, Stop};
+use wick_testkit::{Random, Scratch};
+use wick_weights::gguf::{File, Metadata, Value, Writer};
+use wick_weights::{DType, OpenOptions, TensorInfo, Tensors};
+
+/// Checkpoint, the type its foreign file has, and that file.
+const FOREIGN: [(&str, DType, &str); 5] = [
+    ("llama", DType::F32, "llama.f32.gguf"),
+    ("llama-tied-rope3", DType::F32, "llama-tied-rope3.f32.gguf"),
+    ("llama-q8", DType::Q8_0, "llama-q8.q8_0.gguf"),
+    ("qwen2", DType::F16, "qwen2.f16.gguf"),
+    ("qwen3", DType::F16, "qwen3.f16.gguf"),
+];
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../__test__/fixtures")
+}
+
+fn open(path: &Path) -> File {
+    File::open(path, &OpenOptions::default()).expect("a GGUF file")
+}
+
+fn converted(checkpoint: &str, to: &Path, dtype: Option<DType>) -> Result<Converted> {
+    convert(&fixtures().join("checkpoints").join(checkpoint), to, dtype, &mut |_, _| {}, &Stop::default())
+}
+
+fn quantized(from: &Path, to: &Path, dtype: DType) -> Result<Converted> {
+    quantize(from, to, dtype, &mut |_, _| {}, &Stop::default())
+}
+
+/// Same names, types, shapes and bytes.
+fn assert_same_tensors(actual: &File, expected: &File, what: &str) {
+    let sorted = |file: &File| {
+        let mut names: Vec<String> = file.names().into_iter().map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(sorted(actual), sorted(expected), "{what}");
+    for name in expected.names() {
+        let (actual, expected) = (actual.tensor(name).expect("there"), expected.tensor(name).expect("there"));
+        assert_eq!(actual.info(), expected.info(), "{what}: {name}");
+        if name == "rope_freqs.weight" {
+            // Computed in f64 there; in f32 from f32 frequencies here.
+            let (actual, expected) = (actual.to_f32().expect("f32"), expected.to_f32().expect("f32"));
+            wick_testkit::assert_close(&actual, &expected, 1e-6, name);
+        } else {
+            assert!(actual.bytes().expect("bytes") == expected.bytes().expect("bytes"), "{what}: {name} has other bytes");
+        }
+    }
+}
+
+#[test]
+fn tensors_are_those_of_another_writer_bit_for_bit() {
+    let scratch = Scratch::new("convert");
+    for (checkpoint, dtype, file) in FOREIGN {
+        let to = scratch.file(file);
+        converted(checkpoint, &to, Some(dtype)).expect("a file");
+        assert_same_tensors(&open(&to), &open(&fixtures().join("foreign").join(file)), file);
+    }
+}
+
+#[test]
+fn keys_of_the_model_are_those_of_another_writer() {
+    let scratch = Scratch::new("convert");
+    for (checkpoint, dtype, file) in FOREIGN {
+        let to = scratch.file(file);
+        converted(checkpoint, &to, Some(dtype)).expect("a file");
+        let (ours, theirs) = (open(&to), open(&fixtures().join("foreign").join(file)));
+        let architecture = theirs.metadata().str("general.architecture").expect("a string").expect("there");
+        for (key, value) in theirs.metadata().iter().filter(|(key, _)| key.starts_with(architecture)) {
+            assert_eq!(ours.metadata().get(key), Some(value), "{file}: {key}");
+        }
+        assert_eq!(ours.metadata().str("general.architecture").expect("a string"), Some(architecture));
+        let tokens = |file: &File| file.metadata().strings("tokenizer.ggml.tokens").expect("strings").map(|all| all.len());
+        assert_eq!(tokens(&ours), tokens(&theirs), "a token for each row");
+    }
+}
+
+#[test]
+fn a_folder_keeps_its_type_unless_told_otherwise() {
+    let scratch = Scratch::new("convert");
+    let types = [("llama", DType::F32, 0), ("llama-tied-rope3", DType::BF16, 32), ("llama-sharded", DType::F16, 1)];
+    for (checkpoint, dtype, file_type) in types {
+        let to = scratch.file(checkpoint);
+        let report = converted(checkpoint, &to, None).expect("a file");
+        let file = open(&to);
+        assert_eq!((report.bytes, report.tensors), (file.bytes(), file.names().len()));
+        assert_eq!(file.metadata().u32("general.file_type").expect("a number"), Some(file_type));
+        for name in file.names() {
+            let info = file.info(name).expect("listed");
+            assert_eq!(info.dtype, if info.shape.len() == 1 { DType::F32 } else { dtype }, "{name}");
+        }
+        let tied = checkpoint == "llama-tied-rope3";
+        assert_eq!(file.info("output.weight").is_none(), tied, "a tied head is written once");
+    }
+}
+
+#[test]
+fn quantising_a_file_equals_converting_to_the_type() {
+    let scratch = Scratch::new("convert");
+    let whole = scratch.file("whole.gguf");
+    converted("llama-q8", &whole, None).expect("a file");
+    for dtype in [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0] {
+        let (direct, twice) = (scratch.file("direct.gguf"), scratch.file("twice.gguf"));
+        assert!(converted("llama-q8", &direct, Some(dtype)).expect("a file").warnings.is_empty());
+        let report = quantized(&whole, &twice, dtype).expect("a file");
+        assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+        let (direct, twice) = (open(&direct), open(&twice));
+        assert_same_tensors(&twice, &direct, dtype.name());
+        let pairs = |file: &File| file.metadata().iter().map(|(k, v)| (k.to_owned(), v.clone())).collect::<Vec<_>>();
+        assert_eq!(pairs(&twice), pairs(&direct), "only the type differs, and it is noted");
+        from_gguf(twice.metadata(), &twice).expect("it still is a model");
+    }
+}
+
+#[test]
+fn rows_that_no_block_fills_become_f16_and_that_is_said() {
+    let scratch = Scratch::new("convert");
+    let to = scratch.file("uneven.gguf");
+    let report = converted("llama", &to, Some(DType::Q8_0)).expect("a file");
+    assert!(report.warnings[0].message.contains("F16, not Q8_0"), "{:?}", report.warnings);
+    let file = open(&to);
+    // 36 and 58 columns: nothing here fills blocks of 32.
+    assert_eq!(file.info("blk.0.attn_q.weight").map(|info| info.dtype), Some(DType::F16));
+    from_gguf(file.metadata(), &file).expect("it still is a model");
+}
+
+#[test]
+fn quantising_twice_is_warned_of() {
+    let scratch = Scratch::new("convert");
+    let foreign = fixtures().join("foreign/llama-q8.q8_0.gguf");
+    let report = quantized(&foreign, &scratch.file("q4.gguf"), DType::Q4_0).expect("a file");
+    assert!(report.warnings[0].message.contains("Q8_0"), "{:?}", report.warnings);
+    let same = quantized(&foreign, &scratch.file("q8.gguf"), DType::Q8_0).expect("a file");
+    assert!(same.warnings.is_empty(), "{:?}", same.warnings);
+    assert_same_tensors(&open(&scratch.file("q8.gguf")), &open(&foreign), "the same type");
+    let error = quantized(&foreign, &scratch.file("q6.gguf"), DType::Q6_K).expect_err("not written");
+    assert!(error.code() == Code::Unsupported && error.message().contains("Q6_K"), "{error}");
+}
+
+#[test]
+fn a_large_matrix_is_written_in_pieces_that_fit() {
+    let scratch = Scratch::new("convert");
+    let from = scratch.file("large.gguf");
+    // More than two chunks, and not a whole number of them.
+    let info = TensorInfo { dtype: DType::F32, shape: vec![1100, 2048] };
+    let values = Random::new(1).values(1100 * 2048, 1.0);
+    let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let metadata: Metadata = [("split.count", Value::U16(1)), ("general.name", "large".into())].into_iter().collect();
+    let mut writer = Writer::create(&from, &metadata, &[("a.weight".into(), info.clone())]).expect("a file");
+    writer.write("a.weight", &bytes).and_then(|()| writer.finish()).expect("written");
+
+    let mut seen = Vec::new();
+    let to = scratch.file("small.gguf");
+    quantize(&from, &to, DType::Q8_0, &mut |done, total| seen.push((done, total)), &Stop::default()).expect("a file");
+    let mut expected = Vec::new();
+    wick_weights::quantize(DType::Q8_0, &values, 2048, &mut expected).expect("whole blocks");
+    let file = open(&to);
+    assert!(file.tensor("a.weight").expect("there").bytes().expect("bytes") == expected);
+    assert!(seen.len() >= 4 && seen.is_sorted(), "{seen:?}");
+    assert_eq!(seen.last(), Some(&(expected.len() as u64, expected.len() as u64)));
+    assert!(file.metadata().get("split.count").is_none(), "one file now");
+    assert_eq!(file.metadata().str("general.name").expect("a string"), Some("large"));
+}
+
+#[test]
+fn what_fails_or_is_stopped_leaves_the_old_file_and_nothing_else() {
+    let scratch = Scratch::new("convert");
+    let to = scratch.file("model.gguf");
+    std::fs::write(&to, "the old one").expect("written");
+    let stop = Stop::default();
+    let from = fixtures().join("checkpoints/llama");
+    let error = convert(&from, &to, None, &mut |_, _| stop.set(), &stop).expect_err("stopped");
+    assert_eq!(error.code(), Code::Cancelled);
+    let stop = Stop::default();
+    let file = fixtures().join("foreign/llama.f32.gguf");
+    let error = quantize(&file, &to, DType::F16, &mut |_, _| stop.set(), &stop).expect_err("stopped");
+    assert_eq!(error.code(), Code::Cancelled);
+    assert_eq!((scratch.names(), std::fs::read(&to).expect("there")), (vec!["model.gguf".into()], b"the old one".to_vec()));
+
+    let error = converted("llama", &scratch.file("no/such/folder.gguf"), None).expect_err("no folder");
+    assert_eq!(error.code(), Code::Io);
+    let missing = convert(&scratch.file("nothing"), &to, None, &mut |_, _| {}, &Stop::default()).expect_err("no model");
+    assert_eq!(missing.code(), Code::ModelNotFound);
+}
