@@ -69,6 +69,13 @@ impl Folder {
         &self.config
     }
 
+    /// Sets a key of the configuration, for overrides. The file is not changed.
+    pub fn set_config(&mut self, key: String, value: Value) {
+        if let Value::Object(config) = &mut self.config {
+            config.insert(key, value);
+        }
+    }
+
     /// `generation_config.json`, an object, where there is one.
     pub fn generation_config(&self) -> Option<&Value> {
         self.generation_config.as_ref()

@@ -3,11 +3,12 @@
 //! Parsed here rather than by the `safetensors` crate, which refuses a file without saying which tensor is wrong and how,
 //! takes the last of two tensors of one name, and adds absurd offsets unchecked. The tests compare with the crate.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use wick_spec::{Error, Result};
 
@@ -50,7 +51,9 @@ const TYPES: [&str; 22] = [
 /// Adds the file's tensors to the index.
 pub(crate) fn add_file(source: &Arc<Source>, index: &mut Index) -> Result<()> {
     let header = header(source)?;
-    let Header(entries) = serde_json::from_slice(source.bytes(header.clone())?)
+    let text = std::str::from_utf8(source.bytes(header.clone())?)
+        .map_err(|error| Error::model_invalid(format!("The safetensors header is not UTF-8: {error}.")))?;
+    let Header(entries) = serde_json::from_str(text)
         .map_err(|error| Error::model_invalid(format!("The safetensors header is not what the format says: {error}.")))?;
     let mut tensors = entries.into_iter().map(|entry| locate(entry, header.end as u64)).collect::<Result<Vec<_>>>()?;
     tensors.sort_by_key(|&(_, _, start)| start);
@@ -138,7 +141,7 @@ impl<'de> Deserialize<'de> for Header {
                 let mut entries = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "__metadata__" {
-                        map.next_value::<IgnoredAny>()?;
+                        map.next_value::<Option<HashMap<String, String>>>()?;
                         continue;
                     }
                     let entry = map.next_value().map_err(|error| A::Error::custom(format!("tensor {name:?}: {error}")))?;
