@@ -47,13 +47,21 @@ impl NativeConversion {
 
     /// Converts, on a thread of its own. May be called once.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeOutcome<NativeConverted>>")]
-    pub fn run<'env>(&self, env: &'env Env, on_progress: Option<Function<'env, NativeProgress, ()>>) -> napi::Result<Object<'env>> {
+    pub fn run<'env>(
+        &self,
+        env: &'env Env,
+        on_progress: Option<Function<'env, NativeProgress, ()>>,
+    ) -> napi::Result<Object<'env>> {
         let on_progress = on_progress.map(callback).transpose()?;
         let conversion = self.conversion.lock().ok().and_then(|mut conversion| conversion.take());
         promise(env, |answer| match conversion {
             None => answer(Err(Error::invalid_request("This conversion was run already."))),
             Some(conversion) => convert(conversion, reporter(on_progress), self.stop.clone(), |done| {
-                answer(done.map(|done| NativeConverted { bytes: done.bytes as f64, tensors: done.tensors as u32, warnings: done.warnings }));
+                answer(done.map(|done| NativeConverted {
+                    bytes: done.bytes as f64,
+                    tensors: done.tensors as u32,
+                    warnings: done.warnings.into_iter().map(|w| w.message).collect(),
+                }));
             }),
         })
     }

@@ -88,7 +88,8 @@ impl From<Usage> for NativeUsage {
 
 impl From<Timings> for NativeTimings {
     fn from(timings: Timings) -> Self {
-        let Timings { queued_ms, prompt_ms, first_token_ms, decode_ms, prompt_tokens_per_second, tokens_per_second } = timings;
+        let Timings { queued_ms, prompt_ms, first_token_ms, decode_ms, prompt_tokens_per_second, tokens_per_second } =
+            timings;
         Self { queued_ms, prompt_ms, first_token_ms, decode_ms, prompt_tokens_per_second, tokens_per_second }
     }
 }

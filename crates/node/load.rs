@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use napi::Status;
 use napi::bindgen_prelude::{Env, Function, Object};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::Status;
 use napi_derive::napi;
 use wick_engine::spec::{Error, Result, Stop};
 use wick_engine::{LoadOptions, Log, Progress, load};
@@ -84,7 +84,9 @@ impl NativeLoad {
         });
         promise(env, |answer| match options {
             Err(error) => answer(Err(error)),
-            Ok(options) => load(options, reporter(on_progress), log, self.stop.clone(), |model| answer(model.map(NativeModel))),
+            Ok(options) => {
+                load(options, reporter(on_progress), log, self.stop.clone(), |model| answer(model.map(NativeModel)))
+            }
         })
     }
 

@@ -61,7 +61,12 @@ impl NativeModel {
 
     /// Computes a prompt's keys and values and keeps them for the next generation that begins with it.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeOutcome<NativeUsage>>")]
-    pub fn prepare<'env>(&self, env: &'env Env, prompt: NativePrompt, cancel: Option<&NativeCancel>) -> napi::Result<Object<'env>> {
+    pub fn prepare<'env>(
+        &self,
+        env: &'env Env,
+        prompt: NativePrompt,
+        cancel: Option<&NativeCancel>,
+    ) -> napi::Result<Object<'env>> {
         promise(env, |answer| {
             self.0.prepare(prompt.into(), stop_of(cancel), |usage| answer(usage.map(NativeUsage::from)));
         })
@@ -77,7 +82,9 @@ impl NativeModel {
         cancel: Option<&NativeCancel>,
     ) -> napi::Result<Object<'env>> {
         promise(env, |answer| {
-            self.0.evaluate(tokens.to_vec(), positions.to_vec(), stop_of(cancel), |logits| answer(logits.map(Float32Array::new)));
+            self.0.evaluate(tokens.to_vec(), positions.to_vec(), stop_of(cancel), |logits| {
+                answer(logits.map(Float32Array::new))
+            });
         })
     }
 

@@ -76,7 +76,9 @@ impl NativeRequest {
             overflow: match self.overflow.as_deref() {
                 None | Some("error") => Overflow::Error,
                 Some("ask") => Overflow::Ask,
-                Some(other) => return Err(Error::invalid_request(format!("overflow is {other:?}; it can be \"error\" or \"ask\"."))),
+                Some(other) => {
+                    return Err(Error::invalid_request(format!("overflow is {other:?}; it can be \"error\" or \"ask\".")));
+                }
             },
         })
     }

@@ -19,7 +19,9 @@ impl NativeSession {
     pub fn next<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         promise(env, |answer| {
             self.0.next(Box::new(move |events| {
-                answer(events.map(|events| events.map(|events| events.into_iter().map(NativeEvent::from).collect::<Vec<_>>())));
+                answer(
+                    events.map(|events| events.map(|events| events.into_iter().map(NativeEvent::from).collect::<Vec<_>>())),
+                );
             }));
         })
     }

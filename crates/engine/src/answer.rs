@@ -56,10 +56,11 @@ impl Answer {
         })
     }
 
-    /// The prompt's tokens enter the penalties' window, and the clock starts. A later prompt of the same answer changes neither.
+    /// The clock starts, the prompt's tokens enter the penalties' window, and the answer is spelled as what follows them. A later prompt of the same answer changes neither.
     pub(crate) fn begin(&mut self, prompt: &[u32]) {
         if self.clock.began.is_none() {
             self.clock.began = Some(Instant::now());
+            self.decoder = Decoder::after(self.tokenizer.clone(), prompt);
             prompt.iter().for_each(|&id| self.sampler.accept(id));
         }
     }

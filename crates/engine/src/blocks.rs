@@ -36,6 +36,7 @@ impl Blocks {
     }
 
     /// Blocks nobody owns, those not made yet included.
+    #[cfg(test)]
     pub(crate) fn available(&self) -> usize {
         self.limit - self.owners.len() + self.free.len()
     }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value as Json, json};
 use wick_compute::Plan;
 use wick_models::Model as Built;
 use wick_spec::{Error, Result};
-use wick_text::{ChatTemplate, Tokenizer};
-use wick_weights::gguf::{self, Array, Metadata, Value};
+use wick_text::{TemplateSource, Tokenizer};
+use wick_weights::gguf::{self, Array, Value};
 use wick_weights::{Folder, OpenOptions, Tensors};
 
 use crate::info::Info;
@@ -48,12 +48,28 @@ impl Source {
 pub(crate) fn open(options: &LoadOptions, log: &Log) -> Result<Source> {
     let path = &options.path;
     let overrides = options.metadata.as_deref().map(parse_overrides).transpose()?.unwrap_or_default();
-    let how = OpenOptions { mmap: !options.no_mmap, mlock: options.mlock, vocab_only: options.vocab_only };
-    let source = if path.is_dir() { open_folder(options, how, overrides)? } else { open_gguf(options, how, overrides)? };
+    let source = if path.is_dir() { open_folder(options, overrides)? } else { open_gguf(options, overrides)? };
     for warning in &source.info.warnings {
         log.write(Level::Warn, warning);
     }
     Ok(source)
+}
+
+/// Opens with `with`; where the vocabulary is enough, files whose weights are missing or broken are opened without them.
+fn opened<T>(options: &LoadOptions, with: impl Fn(&OpenOptions) -> Result<T>) -> Result<T> {
+    let how = OpenOptions { mmap: !options.no_mmap || options.vocab_only, mlock: options.mlock, vocab_only: false };
+    match with(&how) {
+        Err(_) if options.vocab_only => with(&OpenOptions { vocab_only: true, ..how }),
+        opened => opened,
+    }
+}
+
+/// A model's plan; where only the vocabulary is wanted, it is there for its figures, and may be missing.
+fn built(options: &LoadOptions, build: impl FnOnce() -> Result<Built>) -> Result<Option<Built>> {
+    match build() {
+        Err(_) if options.vocab_only => Ok(None),
+        built => built.map(Some),
+    }
 }
 
 fn parse_overrides(text: &str) -> Result<Map<String, Json>> {
@@ -63,18 +79,15 @@ fn parse_overrides(text: &str) -> Result<Map<String, Json>> {
     }
 }
 
-fn open_gguf(options: &LoadOptions, how: OpenOptions, overrides: Map<String, Json>) -> Result<Source> {
-    let mut file = gguf::File::open(&options.path, &how)?;
+fn open_gguf(options: &LoadOptions, overrides: Map<String, Json>) -> Result<Source> {
+    let mut file = opened(options, |how| gguf::File::open(&options.path, how))?;
     for (key, json) in overrides {
         let value = metadata_value(&key, json, file.metadata().get(&key))?;
         file.metadata_mut().insert(key, value);
     }
     let tokenizer = Arc::new(Tokenizer::from_gguf(file.metadata())?);
-    let built = if options.vocab_only { None } else { Some(wick_models::from_gguf(file.metadata(), &file)?) };
-    let template = match &options.chat_template {
-        Some(template) => Some(template.clone()),
-        None => file.metadata().str("tokenizer.chat_template")?.map(str::to_owned),
-    };
+    let built = built(options, || wick_models::from_gguf(file.metadata(), &file))?;
+    let template = own_template(options).map_or_else(|| TemplateSource::from_gguf(file.metadata()), Ok)?;
     let metadata = file.metadata().iter().map(|(key, value)| (key.to_owned(), shown(value))).collect();
     let mut info = describe(options, "gguf", &tokenizer, built.as_ref(), metadata, &file);
     if built.is_none() {
@@ -83,32 +96,42 @@ fn open_gguf(options: &LoadOptions, how: OpenOptions, overrides: Map<String, Jso
     }
     info.file_bytes = file.bytes();
     info.warnings.extend(file.warnings().into_iter().map(|w| w.message));
-    finish(info, built, tokenizer, template, Files::Gguf(file))
+    finish(info, plan_of(options, built), tokenizer, template, Files::Gguf(file))
 }
 
-fn open_folder(options: &LoadOptions, how: OpenOptions, overrides: Map<String, Json>) -> Result<Source> {
-    let mut folder = Folder::open(&options.path, &how)?;
-    if let Some(config) = folder.config_mut().as_object_mut() {
-        config.extend(overrides);
+fn open_folder(options: &LoadOptions, overrides: Map<String, Json>) -> Result<Source> {
+    let mut folder = opened(options, |how| Folder::open(&options.path, how))?;
+    for (key, value) in overrides {
+        folder.set_config(key, value);
     }
     let tokenizer = Arc::new(Tokenizer::from_folder(&options.path)?);
-    let built = if options.vocab_only { None } else { Some(wick_models::from_folder(&folder)?) };
-    let template = match &options.chat_template {
-        Some(template) => Some(template.clone()),
-        None => ChatTemplate::source_in_folder(&options.path)?,
-    };
+    let built = built(options, || wick_models::from_folder(&folder))?;
+    let template = own_template(options).map_or_else(|| TemplateSource::from_folder(&options.path), Ok)?;
     let metadata = folder.config().as_object().cloned().unwrap_or_default();
     let mut info = describe(options, "huggingface", &tokenizer, built.as_ref(), metadata, &folder);
     info.file_bytes = folder.bytes();
     info.warnings.extend(folder.warnings().into_iter().map(|w| w.message));
-    finish(info, built, tokenizer, template, Files::Folder(folder))
+    finish(info, plan_of(options, built), tokenizer, template, Files::Folder(folder))
 }
 
-fn finish(mut info: Info, built: Option<Built>, tokenizer: Arc<Tokenizer>, template: Option<String>, files: Files) -> Result<Source> {
-    let compiled = template.as_deref().map(|source| ChatTemplate::new(source, &tokenizer)).transpose()?;
-    info.chat_template = template;
-    let prompter = Arc::new(Prompter::new(tokenizer.clone(), compiled));
-    Ok(Source { info, plan: built.map(|built| built.plan), tokenizer, prompter, files })
+fn own_template(options: &LoadOptions) -> Option<TemplateSource> {
+    options.chat_template.clone().map(|template| TemplateSource { default: Some(template), tool_use: None })
+}
+
+fn plan_of(options: &LoadOptions, built: Option<Built>) -> Option<Plan> {
+    built.filter(|_| !options.vocab_only).map(|built| built.plan)
+}
+
+fn finish(
+    mut info: Info,
+    plan: Option<Plan>,
+    tokenizer: Arc<Tokenizer>,
+    template: TemplateSource,
+    files: Files,
+) -> Result<Source> {
+    let prompter = Arc::new(Prompter::new(tokenizer.clone(), &template)?);
+    info.chat_template = template.default;
+    Ok(Source { info, plan, tokenizer, prompter, files })
 }
 
 fn describe(
@@ -142,7 +165,7 @@ fn describe(
         info.kv_heads = built.kv_heads;
         info.head_dim = built.head_dim;
         info.trained_context_tokens = built.trained_context;
-        info.warnings.clone_from(&built.warnings);
+        info.warnings.extend(built.warnings.iter().map(|warning| warning.message.clone()));
     }
     info
 }
@@ -179,7 +202,9 @@ fn metadata_value(key: &str, json: Json, old: Option<&Value>) -> Result<Value> {
         (Some(Value::String(_)), _) => Value::String(json.as_str().ok_or_else(|| wrong("a string"))?.to_owned()),
         (Some(Value::Bool(_)), _) => Value::Bool(json.as_bool().ok_or_else(|| wrong("true or false"))?),
         (Some(Value::F32(_) | Value::F64(_)), _) => Value::F64(json.as_f64().ok_or_else(|| wrong("a number"))?),
-        (Some(Value::Array(_)), _) => return Err(Error::unsupported(format!("metadata {key:?} is an array; arrays cannot be replaced."))),
+        (Some(Value::Array(_)), _) => {
+            return Err(Error::unsupported(format!("metadata {key:?} is an array; arrays cannot be replaced.")));
+        }
         (Some(_), _) => Value::I64(json.as_i64().ok_or_else(|| wrong("a whole number"))?),
         (None, Json::String(text)) => Value::String(text.clone()),
         (None, Json::Bool(flag)) => Value::Bool(*flag),
@@ -187,7 +212,9 @@ fn metadata_value(key: &str, json: Json, old: Option<&Value>) -> Result<Value> {
             Some(whole) => Value::I64(whole),
             None => Value::F64(number.as_f64().unwrap_or_default()),
         },
-        (None, _) => return Err(Error::invalid_request(format!("metadata {key:?} must be a string, a number, true or false."))),
+        (None, _) => {
+            return Err(Error::invalid_request(format!("metadata {key:?} must be a string, a number, true or false.")));
+        }
     })
 }
 

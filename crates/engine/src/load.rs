@@ -43,14 +43,21 @@ pub fn threads() -> usize {
 }
 
 /// Loads a model on a new thread and calls `ready` from it. `stop` ends the load with `cancelled`.
-pub fn load(options: LoadOptions, progress: Progress, log: Log, stop: Stop, ready: impl FnOnce(Result<Model>) + Send + 'static) {
+pub fn load(
+    options: LoadOptions,
+    progress: Progress,
+    log: Log,
+    stop: Stop,
+    ready: impl FnOnce(Result<Model>) + Send + 'static,
+) {
     // The reply is shared with the thread, so that it can be given here if there is no thread.
     let ready = Arc::new(std::sync::Mutex::new(Some(ready)));
     let answer = {
         let ready = ready.clone();
         move |result| {
-            let ready = ready.lock().ok().and_then(|mut ready| ready.take());
-            ready.into_iter().for_each(|ready| ready(result));
+            if let Some(ready) = ready.lock().ok().and_then(|mut ready| ready.take()) {
+                ready(result);
+            }
         }
     };
     let refused = {
@@ -122,13 +129,12 @@ fn start(
         ),
     );
     progress(0, cost.weights);
-    let prepared = backend.prepare(plan, tensors, &mut |done| progress(done, cost.weights), stop)?;
+    let program = backend.prepare(plan, tensors, &mut |done| progress(done, cost.weights), stop)?;
     progress(cost.weights, cost.weights);
-    let program = options.wrap.map_or_else(|| prepared.program, |wrap| wrap(prepared.program));
-    for warning in prepared.warnings {
-        log.write(Level::Warn, &warning);
-        info.warnings.push(warning);
-    }
+    let program = match options.wrap {
+        Some(wrap) => wrap(program),
+        None => program,
+    };
 
     info.backend = backend.name();
     info.device = "cpu";
@@ -160,7 +166,9 @@ fn check_context(asked: Option<usize>, info: &mut Info, log: &Log) -> Result<()>
     match asked {
         Some(0) => Err(Error::invalid_request("contextTokens is 0; it must be 1 or more.")),
         Some(asked) if asked > trained => {
-            let warning = format!("contextTokens is {asked}, but the model was trained on {trained}; beyond that its answers get worse.");
+            let warning = format!(
+                "contextTokens is {asked}, but the model was trained on {trained}; beyond that its answers get worse."
+            );
             log.write(Level::Warn, &warning);
             info.warnings.push(warning);
             Ok(())
@@ -171,28 +179,28 @@ fn check_context(asked: Option<usize>, info: &mut Info, log: &Log) -> Result<()>
 
 /// The backend for a device, and why.
 fn choose(options: &LoadOptions, log: &Log) -> Result<Box<dyn Backend>> {
-    match options.device {
-        DeviceKind::Cuda => return Err(gpu("cuda", "wick-linux-x64-gnu-cuda")),
-        DeviceKind::Metal => return Err(gpu("metal", "wick-darwin-arm64")),
-        DeviceKind::Auto | DeviceKind::Cpu => {}
-    }
     let backend: Box<dyn Backend> = match options.backend {
-        BackendKind::Reference => Box::new(wick_compute::reference::Reference),
         #[cfg(feature = "candle")]
-        BackendKind::Auto | BackendKind::Candle => Box::new(wick_compute::candle::Candle::cpu()),
-        #[cfg(not(feature = "candle"))]
-        BackendKind::Auto => Box::new(wick_compute::reference::Reference),
+        BackendKind::Auto | BackendKind::Candle => Box::new(wick_compute::candle::Candle::new(options.device.into())?),
         #[cfg(not(feature = "candle"))]
         BackendKind::Candle => return Err(Error::unsupported("This build has no candle backend; it has: reference.")),
+        _ if !matches!(options.device, DeviceKind::Auto | DeviceKind::Cpu) => {
+            return Err(Error::unsupported("The reference backend computes on the cpu alone; use device: 'cpu'."));
+        }
+        _ => Box::new(wick_compute::reference::Reference),
     };
     let why = if options.backend == BackendKind::Auto { "the default of this build" } else { "asked for" };
     log.write(Level::Debug, format_args!("backend {}: {why}", backend.name()));
     Ok(backend)
 }
 
-fn gpu(device: &str, package: &str) -> Error {
-    Error::unsupported(format!(
-        "This build computes on the cpu alone. The device {device:?} comes with the package {package}, which is not published yet; \
-         use device: 'cpu' or 'auto'."
-    ))
+#[cfg(feature = "candle")]
+impl From<DeviceKind> for wick_compute::candle::Device {
+    fn from(kind: DeviceKind) -> Self {
+        match kind {
+            DeviceKind::Auto | DeviceKind::Cpu => Self::Cpu,
+            DeviceKind::Cuda => Self::Cuda,
+            DeviceKind::Metal => Self::Metal,
+        }
+    }
 }

@@ -24,7 +24,13 @@ impl Machine {
     pub fn read() -> Self {
         let usable_cores = available_parallelism().map_or(1, usize::from);
         let (memory_bytes, available_memory_bytes) = memory();
-        Self { isa: isa(), physical_cores: physical_cores().unwrap_or(usable_cores), usable_cores, memory_bytes, available_memory_bytes }
+        Self {
+            isa: isa(),
+            physical_cores: physical_cores().unwrap_or(usable_cores),
+            usable_cores,
+            memory_bytes,
+            available_memory_bytes,
+        }
     }
 
     /// Threads to compute with: one a physical core that the process may use.
@@ -35,7 +41,8 @@ impl Machine {
 
 fn isa() -> &'static str {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl") {
+    if is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl")
+    {
         return "avx512";
     } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         return "avx2";

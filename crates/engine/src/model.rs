@@ -82,7 +82,7 @@ impl Model {
 
     /// What the template makes of a conversation. `unsupported` without a template.
     pub fn render(&self, chat: &ChatPrompt) -> Result<String> {
-        Ok(self.prompter.render(chat)?.text())
+        Ok(self.prompter.render(chat)?.text().to_owned())
     }
 
     /// How many tokens a prompt is.
@@ -101,7 +101,8 @@ impl Model {
         }
         let answer = Answer::new(&request, self.tokenizer.clone(), self.info.vocab_size, Instant::now())?;
         let (writer, reader, stop) = channel();
-        let work = Work::Generate { answer: Box::new(answer), writer, overflow: request.overflow, max_tokens: request.max_tokens };
+        let work =
+            Work::Generate { answer: Box::new(answer), writer, overflow: request.overflow, max_tokens: request.max_tokens };
         let id = engine.start(stop, work, request.prompt)?;
         Ok(Session { id, reader, commands: engine.commands.clone() })
     }
@@ -112,12 +113,22 @@ impl Model {
     }
 
     /// Logits (positions, v) of chosen positions of `tokens`, which must be in ascending order. Nothing is kept.
-    pub fn evaluate(&self, tokens: Vec<u32>, positions: Vec<u32>, stop: Stop, reply: impl FnOnce(Result<Vec<f32>>) + Send + 'static) {
+    pub fn evaluate(
+        &self,
+        tokens: Vec<u32>,
+        positions: Vec<u32>,
+        stop: Stop,
+        reply: impl FnOnce(Result<Vec<f32>>) + Send + 'static,
+    ) {
         if let Err(error) = self.check_evaluate(&tokens, &positions) {
             return reply(Err(error));
         }
         let logits = Vec::new();
-        self.ask(stop, Prompt::Tokens(tokens), Box::new(reply), |reply| Work::Evaluate { positions, logits, reply: Some(reply) });
+        self.ask(stop, Prompt::Tokens(tokens), Box::new(reply), |reply| Work::Evaluate {
+            positions,
+            logits,
+            reply: Some(reply),
+        });
     }
 
     fn check_evaluate(&self, tokens: &[u32], positions: &[u32]) -> Result<()> {
@@ -168,7 +179,8 @@ impl Model {
 
     fn engine(&self) -> Result<&Engine> {
         let engine = self.engine.as_ref();
-        let engine = engine.ok_or_else(|| Error::invalid_request("Only the vocabulary of this model was loaded (vocabOnly)."))?;
+        let engine =
+            engine.ok_or_else(|| Error::invalid_request("Only the vocabulary of this model was loaded (vocabOnly)."))?;
         if engine.closing.is_set() { Err(Error::closed("The model was closed.")) } else { Ok(engine) }
     }
 }

@@ -3,12 +3,29 @@
 use std::sync::Arc;
 
 use wick_spec::{ChatPrompt, Error, Prompt, Result};
-use wick_text::{ChatTemplate, Control, Rendered, Tokenizer};
+use wick_text::{ChatTemplate, Control, ControlTexts, Rendered, TemplateSource, Tokenizer};
 
-/// A model's tokenizer and its template.
+/// A model's tokenizer and its templates.
 pub(crate) struct Prompter {
     tokenizer: Arc<Tokenizer>,
-    template: Option<ChatTemplate>,
+    default: Option<Template>,
+    /// For chats with tools, where the file has one of its own.
+    tool_use: Option<Template>,
+}
+
+struct Template {
+    compiled: ChatTemplate,
+    /// What messages must not spell.
+    control: ControlTexts,
+}
+
+impl Template {
+    fn new(source: &str, tokenizer: &Tokenizer) -> Result<Self> {
+        let text = |id: Option<u32>| id.and_then(|id| tokenizer.token_text(id)).unwrap_or_default();
+        let compiled = ChatTemplate::new(source, &text(tokenizer.bos()), &text(tokenizer.eos()))?;
+        let control = tokenizer.control_texts(&compiled)?;
+        Ok(Self { compiled, control })
+    }
 }
 
 /// A turn of a conversation that was answered: what was rendered, what the model said, and the ids of both.
@@ -31,8 +48,10 @@ pub(crate) struct Encoded {
 }
 
 impl Prompter {
-    pub(crate) fn new(tokenizer: Arc<Tokenizer>, template: Option<ChatTemplate>) -> Self {
-        Self { tokenizer, template }
+    pub(crate) fn new(tokenizer: Arc<Tokenizer>, source: &TemplateSource) -> Result<Self> {
+        let compile = |source: &Option<String>| source.as_deref().map(|text| Template::new(text, &tokenizer)).transpose();
+        let (default, tool_use) = (compile(&source.default)?, compile(&source.tool_use)?);
+        Ok(Self { tokenizer, default, tool_use })
     }
 
     /// The ids of a prompt; `turns` are earlier turns whose ids to keep, the one that covers most of the prompt wins.
@@ -49,22 +68,27 @@ impl Prompter {
             Prompt::Tokens(ids) => Encoded { ids: ids.clone(), rendered: None },
         };
         if encoded.ids.is_empty() {
-            return Err(Error::invalid_request("The prompt is empty, and this model has no beginning-of-text token to start from."));
+            return Err(Error::invalid_request(
+                "The prompt is empty, and this model has no beginning-of-text token to start from.",
+            ));
         }
         Ok(encoded)
     }
 
     /// What the template makes of a conversation, the response prefix included.
     pub(crate) fn render(&self, chat: &ChatPrompt) -> Result<Rendered> {
-        let template = self.template.as_ref().ok_or_else(|| {
-            Error::unsupported("This model's file has no chat template. Give one with chatTemplate, or send raw text instead of messages.")
+        let with_tools = self.tool_use.as_ref().filter(|_| chat.tools.is_some());
+        let template = with_tools.or(self.default.as_ref()).ok_or_else(|| {
+            Error::unsupported(
+                "This model's file has no chat template. Give one with chatTemplate, or send raw text instead of messages.",
+            )
         })?;
-        template.render(chat, &self.tokenizer)
+        template.compiled.render(chat, true, &template.control)
     }
 
     fn encode_chat<'a>(&self, rendered: &Rendered, turns: impl Iterator<Item = &'a Turn>) -> Result<Vec<u32>> {
         let known = turns
-            .filter_map(|turn| Some((turn, rendered.strip_prefix(&turn.rendered, &turn.answer)?)))
+            .filter_map(|turn| Some((turn, rendered.starts_with(&turn.rendered, &turn.answer)?)))
             .max_by_key(|(turn, _)| turn.ids.len());
         match known {
             None => self.tokenizer.encode_rendered(rendered),

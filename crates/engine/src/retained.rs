@@ -46,7 +46,8 @@ impl Retained {
     /// The kept sequence that shares most tokens with `ids`, and how many; it becomes the last to be dropped.
     pub(crate) fn best(&mut self, ids: &[u32]) -> Option<(&Kept, usize)> {
         let shared = |kept: &Kept| common_prefix(&kept.tokens, ids);
-        let (at, common) = self.0.iter().map(shared).enumerate().max_by_key(|&(_, common)| common).filter(|&(_, common)| common > 0)?;
+        let (at, common) =
+            self.0.iter().map(shared).enumerate().max_by_key(|&(_, common)| common).filter(|&(_, common)| common > 0)?;
         let kept = self.0.remove(at)?;
         self.0.push_back(kept);
         self.0.back().map(|kept| (kept, common))

@@ -44,7 +44,9 @@ impl Done {
 
 impl Drop for Done {
     fn drop(&mut self) {
-        self.0.take().into_iter().for_each(|tell| tell());
+        if let Some(tell) = self.0.take() {
+            tell();
+        }
     }
 }
 
@@ -129,8 +131,9 @@ impl Scheduler {
         self.turn = at + 1;
         // Out of the list while it runs, so that the rest of the scheduler can be used beside it.
         let mut sequence = self.sequences.swap_remove(at);
-        let result = catch_unwind(AssertUnwindSafe(|| self.turn_of(&mut sequence)))
-            .unwrap_or_else(|_| Err(Error::internal("The computation panicked; this request failed, the model goes on. Please report it.")));
+        let result = catch_unwind(AssertUnwindSafe(|| self.turn_of(&mut sequence))).unwrap_or_else(|_| {
+            Err(Error::internal("The computation panicked; this request failed, the model goes on. Please report it."))
+        });
         match result {
             Ok(After::Stays) => {
                 self.sequences.push(sequence);
@@ -168,7 +171,10 @@ impl Scheduler {
         if let Some(prompt) = sequence.prompt.take() {
             let encoded = self.parts.prompter.encode(&prompt, self.retained.turns())?;
             if let Some(&id) = encoded.ids.iter().find(|&&id| id as usize >= self.parts.vocab) {
-                return Err(Error::invalid_request(format!("Token {id} is not in the model's vocabulary of {}.", self.parts.vocab)));
+                return Err(Error::invalid_request(format!(
+                    "Token {id} is not in the model's vocabulary of {}.",
+                    self.parts.vocab
+                )));
             }
             self.release(sequence);
             sequence.prompt_tokens = encoded.ids.len();
@@ -254,7 +260,9 @@ impl Scheduler {
         }
         sequence.kv = common;
         sequence.cached_tokens = common.min(sequence.prompt_tokens);
-        self.parts.log.write(Level::Debug, format_args!("{common} of {} prompt tokens were computed before", sequence.prompt_tokens));
+        self.parts
+            .log
+            .write(Level::Debug, format_args!("{common} of {} prompt tokens were computed before", sequence.prompt_tokens));
         Ok(())
     }
 
@@ -311,8 +319,9 @@ impl Scheduler {
                 if !done {
                     return Ok(After::Stays);
                 }
-                let logits = std::mem::take(logits);
-                reply.take().into_iter().for_each(|reply| reply(Ok(logits.clone())));
+                if let Some(reply) = reply.take() {
+                    reply(Ok(std::mem::take(logits)));
+                }
                 Ok(After::Ended)
             }
             Work::Prepare(_) if !done => Ok(After::Stays),
@@ -322,7 +331,9 @@ impl Scheduler {
                     cached_tokens: sequence.cached_tokens as u32,
                     completion_tokens: 0,
                 };
-                reply.take().into_iter().for_each(|reply| reply(Ok(usage)));
+                if let Some(reply) = reply.take() {
+                    reply(Ok(usage));
+                }
                 Ok(After::Ended)
             }
         }
@@ -333,7 +344,10 @@ impl Scheduler {
         if let Work::Generate { max_tokens: Some(max), overflow: Overflow::Error, .. } = &sequence.work {
             let room = self.parts.context - sequence.prompt_tokens;
             if *max as usize > room {
-                let message = format!("maxTokens is {max}, but the window of {} has room for {room} after the prompt.", self.parts.context);
+                let message = format!(
+                    "maxTokens is {max}, but the window of {} has room for {room} after the prompt.",
+                    self.parts.context
+                );
                 warnings.push(Warning { message });
             }
         }
