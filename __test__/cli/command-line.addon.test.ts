@@ -70,7 +70,7 @@ describe('wick on the command line', () => {
     const [before, after] = await Promise.all([full, small].map(async (file) => json((await wick(['inspect', '--json', file])).out)[0] as LocalModelInfo))
     expect(before).toMatchObject({ format: 'gguf', architecture: 'llama', layers: 3, vocabSize: 331 })
     expect(after?.tensors).toHaveLength(before?.tensors.length ?? 0)
-    expect(after?.weightsBytes).toBeLessThan(before?.weightsBytes ?? 0)
+    expect(after?.fileBytes).toBeLessThan(before?.fileBytes ?? 0)
   })
 
   it('benches, and examines the machine', async () => {
@@ -89,7 +89,7 @@ describe('wick on the command line', () => {
 
   it('says 3 and why where there is no model, or a broken one', async () => {
     const broken = join(folder, 'broken.gguf')
-    writeFileSync(broken, 'GGUF, they said')
+    writeFileSync(broken, 'They said it was a model.')
     expect(await wick(['run', 'missing.gguf', 'Hi'])).toMatchObject({ code: 3, out: '', err: expect.stringContaining('[model-not-found]') })
     expect(await wick(['run', broken, 'Hi'])).toMatchObject({ code: 3, out: '', err: expect.stringContaining('[model-invalid]') })
   })

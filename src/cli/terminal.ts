@@ -77,6 +77,7 @@ function edit(io: Io, earlier: readonly string[]): Promise<Typed> {
     io.stdin.off('keypress', onKey)
     editor.off('close', onClose)
     editor.close()
-    io.stderr.write(pasteMarks.off)
+    // Without a message nobody pressed Return: what comes next begins on a line of its own.
+    io.stderr.write(pasteMarks.off + (typed.messages.length === 0 ? '\n' : ''))
   })
 }

@@ -42,7 +42,7 @@ function summary(info: LocalModelInfo): Array<[name: string, value: string | num
     ['architecture', clip(info.architecture, 80)],
     ['parameters', count(info.parameters)],
     ['file', bytes(info.fileBytes)],
-    ['weights', `${bytes(info.weightsBytes)}${info.weightsDtype ? `, ${info.weightsDtype}` : ''}`],
+    ['weights', [...(info.weightsBytes > 0 ? [bytes(info.weightsBytes)] : []), clip(info.weightsDtype, 80)].join(', ')],
     ['layers', info.layers],
     ['width', info.embeddingLength],
     ['heads', info.heads ? `${info.heads}, ${info.kvHeads} for keys and values, ${info.headDim} wide` : undefined],
