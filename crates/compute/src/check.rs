@@ -160,7 +160,7 @@ pub(crate) struct Limits {
 /// Holds a batch to what there is. An empty batch is fine.
 pub(crate) fn check_batch(batch: &Batch, limits: Limits) -> Result<()> {
     let rows = batch.rows.len();
-    if batch.embeddings.len() % limits.hidden != 0 {
+    if !batch.embeddings.len().is_multiple_of(limits.hidden) {
         return Err(bug(format!("{} embedding values are no rows of {}", batch.embeddings.len(), limits.hidden)));
     }
     let embeddings = batch.embeddings.len() / limits.hidden;

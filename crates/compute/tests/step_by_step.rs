@@ -2,6 +2,8 @@
 //!
 //! A backend joins by adding a row to [`backends`]; nothing else here knows which backends there are.
 
+use std::slice::from_ref;
+
 use wick_compute::reference::Reference;
 use wick_compute::{
     Attention, BLOCK, Backend, Batch, Input, Outputs, Plan, Program, RopeLayout, Row, Span, Step, Want, Wanted,
@@ -124,7 +126,7 @@ fn a_prefill_of_t_tokens_equals_t_steps() {
     each(|case, shape, random| {
         let tokens = BLOCK + 5;
         let sequence = Sequence::random(random, shape, tokens, vec![1, 0]);
-        let whole = run(&mut *prepare(&*case.backend, shape, 2), &batch(&[sequence.clone()]));
+        let whole = run(&mut *prepare(&*case.backend, shape, 2), &batch(from_ref(&sequence)));
         let mut program = prepare(&*case.backend, shape, 2);
         let mut steps = Vec::new();
         for n in 0..tokens {
@@ -239,7 +241,7 @@ fn a_fork_shares_full_blocks_and_owns_a_copy_of_the_last() {
     each(|case, shape, random| {
         let mut program = prepare(&*case.backend, shape, 4);
         let trunk = Sequence::random(random, shape, BLOCK + 9, vec![0, 1]);
-        run(&mut *program, &batch(&[trunk.clone()]));
+        run(&mut *program, &batch(from_ref(&trunk)));
         program.state().copy(1, 3).expect("both exist");
         let branch = |last: u32, blocks: Vec<u32>| {
             let mut ids = trunk.ids.clone();
@@ -247,8 +249,8 @@ fn a_fork_shares_full_blocks_and_owns_a_copy_of_the_last() {
             Sequence { ids, cached: trunk.ids.len(), blocks }
         };
         let (left, right) = (branch(5, vec![0, 1]), branch(9, vec![0, 3]));
-        let left_logits = run(&mut *program, &batch(&[left.clone()])).logits;
-        let right_logits = run(&mut *program, &batch(&[right.clone()])).logits;
+        let left_logits = run(&mut *program, &batch(from_ref(&left))).logits;
+        let right_logits = run(&mut *program, &batch(from_ref(&right))).logits;
         assert!(largest_difference(&left_logits, &right_logits) > 1e-3, "the branches differ");
         for (branch, logits) in [(left, left_logits), (right, right_logits)] {
             let fresh = Sequence { cached: 0, blocks: vec![0, 1], ..branch };
@@ -276,6 +278,9 @@ fn a_window_forgets_what_is_behind_it() {
     }
 }
 
+/// An option of attention, and how it is changed.
+type Change = (&'static str, fn(&mut Attention));
+
 #[test]
 fn every_option_of_a_plan_changes_the_answer() {
     let plain = Shape {
@@ -295,7 +300,7 @@ fn every_option_of_a_plan_changes_the_answer() {
         tied: false,
     };
     let plan = plain.plan();
-    let changes: [(&str, fn(&mut Attention)); 12] = [
+    let changes: [Change; 12] = [
         ("the layout of rope", |a| a.rope.layout = RopeLayout::Interleaved),
         ("the frequencies", |a| a.rope.inv_freq[0] *= 0.5),
         ("the number of rotated pairs", |a| a.rope.inv_freq.truncate(2)),
@@ -381,11 +386,14 @@ fn a_stop_in_the_middle_of_a_prefill_is_seen() {
     }
 }
 
+/// The code that is due, what is wrong, and how it comes to be.
+type Spoiled = (Code, &'static str, fn(&mut Batch));
+
 #[test]
 fn a_batch_that_refers_to_what_is_not_there_is_an_error() {
     let shape = Shape::random(6);
     let good = batch(&[Sequence::random(&mut Random::new(8), &shape, BLOCK + 2, vec![1, 0])]);
-    let cases: [(Code, &str, fn(&mut Batch)); 11] = [
+    let cases: [Spoiled; 11] = [
         (Code::InvalidRequest, "id", |b| b.rows[3].input = Input::Token(u32::MAX)),
         (Code::InvalidRequest, "the first id past the table", |b| b.rows[0].input = Input::Token(shape_vocab())),
         (Code::Internal, "embedding", |b| b.rows[3].input = Input::Embedding(0)),

@@ -122,7 +122,7 @@ impl Shape {
             head_dim: self.head_dim,
             rope: Rope { layout: self.layout, inv_freq },
             scale: (self.head_dim as f32).sqrt().recip(),
-            window: self.window.filter(|_| layer % 2 == 0),
+            window: self.window.filter(|_| layer.is_multiple_of(2)),
         }
     }
 

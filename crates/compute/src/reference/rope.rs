@@ -7,7 +7,7 @@ use crate::{Rope, RopeLayout};
 /// `x`: (heads, d). With r frequencies the first 2·r elements of a head are rotated, paired as the layout says; the others stay.
 pub(crate) fn rotate(x: &mut [f32], d: usize, rope: &Rope, position: u32) {
     let r = rope.inv_freq.len();
-    debug_assert!(2 * r <= d && x.len() % d == 0, "x is (heads, d), at most d / 2 frequencies");
+    debug_assert!(2 * r <= d && x.len().is_multiple_of(d), "x is (heads, d), at most d / 2 frequencies");
     for (i, inv_freq) in rope.inv_freq.iter().enumerate() {
         let (sin, cos) = (position as f32 * inv_freq).sin_cos();
         let (first, second) = match rope.layout {

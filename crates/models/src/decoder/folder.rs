@@ -8,7 +8,7 @@ use wick_spec::{Error, Result};
 use wick_weights::{Folder, Tensors};
 
 use super::build::Decoder;
-use super::family::Family;
+use super::family::{Defaults, Family};
 use super::names::{Format, HEAD};
 use super::rope::{Llama3, Rotation, frequencies};
 use super::sizes::{self, Sizes};
@@ -44,7 +44,14 @@ pub(crate) fn decoder<'a>(config: &'a Json, name: Option<String>, tensors: &dyn 
     let class = config.get("architectures").and_then(|list| list.get(0)).and_then(Json::as_str);
     let family = Family::of_folder(class, facts.text("model_type")?)?;
     refuse(&facts)?;
-    let sizes = Sizes::read(&facts, &sizes::FOLDER, family.defaults, tensors, Format::Folder)?;
+    // A default stands where the key is left out; null is the class's own None.
+    let left_out = |key: &str| config.get(key).is_none();
+    let defaults = Defaults {
+        kv_heads: family.defaults.kv_heads.filter(|_| left_out(sizes::FOLDER.kv_heads)),
+        head_dim: family.defaults.head_dim.filter(|_| left_out(sizes::FOLDER.head_dim)),
+        ..family.defaults
+    };
+    let sizes = Sizes::read(&facts, &sizes::FOLDER, defaults, tensors, Format::Folder)?;
     Ok(Decoder {
         family,
         format: Format::Folder,

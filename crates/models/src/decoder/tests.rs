@@ -46,9 +46,7 @@ fn a_file_becomes_the_plan_it_was_made_of() {
 #[test]
 fn what_a_file_leaves_out_has_its_default() {
     let shape = Shape { heads: 2, kv_heads: 2, head_dim: 6, hidden: 12, pairs: 3, window: None, ..shape("llama", 1) };
-    let left_out = ["head_count_kv", "key_length", "value_length", "dimension_count", "freq_base"]
-        .map(|key| ("", key))
-        .map(|(_, key)| key);
+    let left_out = ["head_count_kv", "key_length", "value_length", "dimension_count", "freq_base"];
     let metadata: Metadata = shape
         .metadata("llama")
         .iter()
@@ -377,7 +375,7 @@ fn windows_of_a_folder_are_in_the_layers_it_names() {
     assert_eq!(sizes.expect("the default size"), [Some(4096), None, Some(4096)]);
 
     let refused = |changes: &[(&str, Json)]| windows(changes).expect_err("refused");
-    assert_eq!(refused(&[types.clone()]).code(), Code::ModelInvalid);
+    assert_eq!(refused(std::slice::from_ref(&types)).code(), Code::ModelInvalid);
     assert_eq!(refused(&[on.clone(), ("sliding_window", Json::Null), types]).code(), Code::ModelInvalid);
     assert_eq!(refused(&[on.clone(), ("layer_types", json!(["full_attention"]))]).code(), Code::ModelInvalid);
     let unknown = refused(&[on, ("layer_types", json!(["full_attention", "linear_attention", "full_attention"]))]);
@@ -419,4 +417,24 @@ fn a_folder_that_contradicts_itself_or_wick_is_refused_by_name() {
         assert_eq!(error.code(), code, "{changes}: {error}");
         assert!(error.message().contains(named), "{changes}: {error} names {named}");
     }
+}
+
+#[test]
+fn null_is_not_the_same_as_left_out() {
+    let shape = Shape { hidden: 12, heads: 2, kv_heads: 2, head_dim: 6, pairs: 3, tied: true, ..shape("qwen3", 2) };
+    let tensors = renamed(&Shape { qkv_bias: false, ..shape.clone() });
+    let mut config = json!({
+        "model_type": "qwen3",
+        "hidden_size": 12,
+        "intermediate_size": shape.ffn,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": 2,
+        "num_key_value_heads": null,
+        "head_dim": null,
+    });
+    let model = read(&config, &tensors).expect("as many kv-heads as heads, of e / h");
+    assert_eq!((model.kv_heads, model.head_dim), (2, 6));
+    config.as_object_mut().expect("an object").remove("head_dim");
+    let error = read(&config, &tensors).expect_err("qwen3's heads are 128 wide where nothing is said");
+    assert!(error.message().contains("128"), "{error}");
 }
