@@ -45,6 +45,7 @@ describe('what the flags of wick run become', () => {
     { flags: ['--temperature', '0'], asked: { temperature: 0 } },
     { flags: ['--top-k', '5', '--top-p', '0.5', '--min-p', '0'], asked: { topK: 5, topP: 0.5, minP: 0 } },
     { flags: ['--repetition-penalty', '1.1', '--penalty-window', '0'], asked: { repetitionPenalty: 1.1, penaltyWindow: 0 } },
+    { flags: ['--chain', 'top-k, temperature'], asked: { chain: ['top-k', 'temperature'] } },
     { flags: ['--frequency-penalty', '-2', '--presence-penalty', '2'], asked: { frequencyPenalty: -2, presencePenalty: 2 } },
     { flags: ['--logit-bias', '13=-2.5', '--logit-bias', '7=-inf'], asked: { logitBias: { 13: -2.5, 7: -Infinity } } },
     { flags: ['--seed', '9007199254740991'], asked: { seed: Number.MAX_SAFE_INTEGER } },

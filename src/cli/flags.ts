@@ -5,7 +5,8 @@
  * Defaults named here are for people: a flag that is not given is left to the library, so there is one place that decides.
  */
 import { type Command, Option } from 'commander'
-import { bias, integer, list, metadata, number, oneOf, type Read, someText, text } from './values.js'
+import type { ChainStep } from '../index.js'
+import { bias, integer, list, metadata, number, oneOf, type Read, someOf, someText, text } from './values.js'
 
 /** One flag. */
 export interface Flag {
@@ -25,6 +26,9 @@ export type Flags = Record<string, Flag>
 /** The values that a table of flags yields; switches are `true` or absent. */
 export type Values<T> = { -readonly [K in keyof T]?: T[K] extends { read: Read<infer V> } ? V : true }
 
+/** The steps of the sampler chain, in their default order. */
+const chain = ['logit-bias', 'penalties', 'top-k', 'top-p', 'min-p', 'temperature'] as const satisfies readonly ChainStep[]
+
 /** How tokens are chosen. */
 export const sampling = {
   temperature: { flags: '--temperature <t>', about: 'divides logits; 0 is greedy', standard: '0.8', read: number({ min: 0 }) },
@@ -36,6 +40,7 @@ export const sampling = {
   presencePenalty: { flags: '--presence-penalty <x>', about: 'subtracted once if it occurs, in [-2, 2]', standard: '0', read: number({ min: -2, max: 2 }) },
   penaltyWindow: { flags: '--penalty-window <n>', about: 'how many of the last tokens the penalties see; 0 is none', standard: '64', read: integer() },
   logitBias: { flags: '--logit-bias <id=bias>', about: 'added to one token\'s logit; -inf forbids it; repeatable', read: bias },
+  chain: { flags: '--chain <steps>', about: 'steps and their order, by commas; one left out is off', standard: chain.join(','), read: someOf(...chain) },
   seed: { flags: '--seed <n>', about: 'same seed, same answer; 0 to 2^53 - 1', standard: 'drawn', read: integer() },
 } satisfies Flags
 

@@ -34,6 +34,12 @@ export function oneOf<const N extends string>(...names: N[]): Read<N> {
   }
 }
 
+/** Some of the names, by commas, in the order they are written. */
+export function someOf<const N extends string>(...names: N[]): Read<N[]> {
+  const one = oneOf(...names)
+  return (text) => text.split(',').map((name) => one(name.trim(), undefined))
+}
+
 /** The text itself. */
 export const text: Read<string> = (text) => text
 

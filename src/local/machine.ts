@@ -20,10 +20,20 @@ export interface MachineInfo {
   readonly backends: readonly string[]
   /** Version of the engine. */
   readonly version: string
+  /** The addon's file, of those that its loader tries in turn; absent where the system does not say. */
+  readonly addon?: string
 }
 
 /** Reads the report now; it loads the addon. */
 export async function machine(): Promise<MachineInfo> {
   const { machine } = await openAddon()
-  return machine() satisfies NativeMachine
+  const addon = addonFile()
+  return { ...(machine() satisfies NativeMachine), ...(addon !== undefined && { addon }) }
+}
+
+/** The loader does not tell which file it took, but the process knows what it has mapped. */
+function addonFile(): string | undefined {
+  const report: unknown = process.report.getReport()
+  const objects = (report as { sharedObjects?: readonly string[] }).sharedObjects ?? []
+  return objects.find((path) => /[\\/]wick\.[^\\/]*\.node$/.test(path))
 }

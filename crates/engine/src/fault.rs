@@ -3,6 +3,8 @@
 use wick_compute::{Batch, Outputs, Program, State};
 use wick_spec::{Result, Stop};
 
+use crate::options::Wrap;
+
 /// Panics in every fourth call.
 struct Panics {
     program: Box<dyn Program>,
@@ -22,7 +24,7 @@ impl Program for Panics {
 }
 
 /// What `WICK_TEST_FAULT` asks for: `panic`, a panic in every fourth step. Read by the conformance tests' loads alone.
-pub fn from_environment() -> Option<fn(Box<dyn Program>) -> Box<dyn Program>> {
+pub fn from_environment() -> Option<Wrap> {
     match std::env::var("WICK_TEST_FAULT").as_deref() {
         Ok("panic") => Some(|program| Box::new(Panics { program, calls: 0 })),
         _ => None,

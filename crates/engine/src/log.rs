@@ -27,7 +27,9 @@ impl Level {
 
 /// Where records go; clones share it. Called from any thread, and must not block.
 #[derive(Clone)]
-pub struct Log(Option<Arc<dyn Fn(Level, &str) + Send + Sync>>);
+pub struct Log(Option<Arc<Sink>>);
+
+type Sink = dyn Fn(Level, &str) + Send + Sync;
 
 impl Log {
     /// Drops everything.

@@ -22,6 +22,9 @@ const MAX_LOGITS_BYTES: usize = 1 << 30;
 /// Most texts that may end an answer.
 const MAX_STOPS: usize = 64;
 
+/// Most requests a model holds at once, waiting ones included.
+const MAX_RUNNING: usize = 1024;
+
 /// A handle to a loaded model; clones share it. The model's thread ends when the last handle and session are dropped, or by
 /// [`Model::close`].
 #[derive(Clone)]
@@ -50,11 +53,17 @@ impl Running {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn add(&self, stop: &Stop) -> u64 {
+    /// Lists a new sequence. `busy` when there are too many.
+    fn add(&self, stop: &Stop) -> Result<u64> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        self.with(|all| all.insert(id, stop.clone()));
-        id
+        self.with(|all| {
+            if all.len() >= MAX_RUNNING {
+                return Err(Error::busy(format!("The model has {MAX_RUNNING} requests already. Wait for some to end.")));
+            }
+            all.insert(id, stop.clone());
+            Ok(id)
+        })
     }
 
     pub(crate) fn remove(&self, id: u64) {
@@ -158,7 +167,7 @@ impl Model {
                     drop(commands);
                     reply(result);
                 });
-                // A closed engine drops the work, and with it answers `closed`.
+                // What refuses the work answers it as well.
                 let _ = engine.start(stop, work(reply), prompt);
             }
         }
@@ -186,9 +195,11 @@ impl Model {
 }
 
 impl Engine {
+    /// Sends a new sequence to the thread. Whatever refuses it also answers whoever waits for it.
     fn start(&self, stop: Stop, work: Work, prompt: Prompt) -> Result<u64> {
-        let id = self.running.add(&stop);
-        let sequence = Box::new(Sequence::new(id, stop, work, prompt));
+        let mut sequence = Box::new(Sequence::new(stop, work, prompt));
+        let id = self.running.add(&sequence.stop).inspect_err(|error| sequence.fail(error.clone()))?;
+        sequence.id = id;
         self.commands.send(Command::Start(sequence)).map_err(|_| {
             self.running.remove(id);
             Error::closed("The model was closed.")

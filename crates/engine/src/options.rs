@@ -31,6 +31,9 @@ pub enum DeviceKind {
     Metal,
 }
 
+/// Puts a program into another one.
+pub type Wrap = fn(Box<dyn Program>) -> Box<dyn Program>;
+
 /// Options of [`crate::load`].
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
@@ -53,7 +56,7 @@ pub struct LoadOptions {
     /// Loads the tokenizer and the metadata alone.
     pub vocab_only: bool,
     /// Wraps the program before it is run; tests inject faults with it.
-    pub wrap: Option<fn(Box<dyn Program>) -> Box<dyn Program>>,
+    pub wrap: Option<Wrap>,
 }
 
 macro_rules! names {

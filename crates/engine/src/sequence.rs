@@ -34,6 +34,7 @@ pub(crate) enum Phase {
 
 /// A sequence.
 pub(crate) struct Sequence {
+    /// As the model lists it; set before it starts.
     pub id: u64,
     pub stop: Stop,
     pub work: Work,
@@ -58,9 +59,9 @@ pub(crate) struct Sequence {
 }
 
 impl Sequence {
-    pub(crate) fn new(id: u64, stop: Stop, work: Work, prompt: Prompt) -> Self {
+    pub(crate) fn new(stop: Stop, work: Work, prompt: Prompt) -> Self {
         Self {
-            id,
+            id: 0,
             stop,
             work,
             phase: Phase::Waiting,

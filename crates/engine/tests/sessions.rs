@@ -249,7 +249,9 @@ fn bad_requests_are_refused_before_work() {
 
 #[test]
 fn what_this_build_cannot_do_is_named() {
-    let cuda = try_load(LoadOptions { device: "cuda".parse().unwrap(), ..options("checkpoints/llama") }).err().unwrap();
+    let on_cuda =
+        LoadOptions { device: "cuda".parse().unwrap(), backend: BackendKind::Auto, ..options("checkpoints/llama") };
+    let cuda = try_load(on_cuda).err().unwrap();
     assert_eq!(cuda.code(), Code::Unsupported);
     assert!(cuda.message().contains("wick-linux-x64-gnu-cuda"), "{cuda}");
     assert_eq!("gpu".parse::<BackendKind>().unwrap_err().code(), Code::InvalidRequest);

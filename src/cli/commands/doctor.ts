@@ -81,6 +81,7 @@ function forPeople({ wick, node, platform, environment, machine, model }: Report
     ['wick', wick],
     ['node', `${node}, ${platform}`],
     ...Object.entries(environment).map(([name, value]): [string, string] => [name, printable(value)]),
+    ['addon', machine.addon && printable(machine.addon)],
     ['isa', machine.isa],
     ['cores', `${machine.physicalCores} physical, ${machine.usableCores} usable`],
     ['threads', machine.threads],
