@@ -1,6 +1,8 @@
-// Makes the tarballs a user installs: `wick` and the package of this platform with its binary.
-//   node scripts/pack.mjs [--release] [FOLDER]     default FOLDER: build/packages; prints one path a line
-// The published manifest differs from ours in one thing: it names the platform packages as optional dependencies.
+// Makes the tarballs a user installs: `wick` and, for each platform whose binary is here, the package that brings it.
+//   node scripts/pack.mjs [--release | --built] [FOLDER]     default FOLDER: build/packages; prints one path a line
+// --built packs what is there; otherwise what is older than its sources is built first, with --release as it is published.
+// The published manifest differs from ours: it names the platform packages as optional dependencies, and leaves out what
+// only the repository needs.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,8 +10,70 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const licences = ['LICENSE-MIT', 'LICENSE-APACHE']
+
 const args = process.argv.slice(2)
-const out = resolve(args.find((arg) => !arg.startsWith('--')) ?? join(root, 'build/packages'))
+const flags = args.filter((arg) => arg.startsWith('--'))
+const [folder = join(root, 'build/packages'), ...more] = args.filter((arg) => !arg.startsWith('--'))
+if (more.length > 0 || flags.length > 1 || flags.some((flag) => !['--release', '--built'].includes(flag))) {
+  console.error('usage: node scripts/pack.mjs [--release | --built] [FOLDER]')
+  process.exit(2)
+}
+const out = resolve(folder)
+
+const manifest = readManifest('.')
+const platforms = readdirSync(join(root, 'npm')).map((name) => ({ folder: join('npm', name), ...readManifest(join('npm', name)) }))
+const strangers = platforms.filter(({ version }) => version !== manifest.version)
+if (strangers.length > 0) fail(`wick is ${manifest.version}, but not ${strangers.map(({ folder }) => folder).join(', ')}: a release has one version.`)
+
+if (!flags.includes('--built')) run('node', [join(root, 'scripts/build.mjs'), ...flags], root)
+const built = platforms.filter(({ main }) => existsSync(join(root, main)))
+if (built.length === 0 || !existsSync(join(root, 'dist/index.js'))) fail('there is no binary or no dist/ to pack: npm run build makes them.')
+
+mkdirSync(out, { recursive: true })
+const stage = mkdtempSync(join(tmpdir(), 'wick-pack-'))
+try {
+  console.log(pack(stageWick(join(stage, 'wick'))))
+  for (const platform of built) console.log(pack(stagePlatform(join(stage, platform.name), platform)))
+} finally {
+  rmSync(stage, { recursive: true, force: true })
+}
+
+function stageWick(to) {
+  copy([...manifest.files, 'README.md', ...licences], to)
+  const { devDependencies, scripts, napi, ...published } = manifest
+  const optionalDependencies = Object.fromEntries(platforms.map(({ name, version }) => [name, version]))
+  writeManifest(to, { ...published, optionalDependencies })
+  return to
+}
+
+function stagePlatform(to, { folder, ...published }) {
+  cpSync(join(root, folder), to, { recursive: true })
+  copy(licences, to)
+  copyFileSync(join(root, published.main), join(to, published.main))
+  writeManifest(to, published)
+  return to
+}
+
+/** npm packs what `files` names; of licences it would find only one called LICENSE by itself. */
+function writeManifest(folder, manifest) {
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ ...manifest, files: [...manifest.files, ...licences] }, null, 2)}\n`)
+}
+
+/** Copies files and folders of the repository, under their names. */
+function copy(paths, to) {
+  for (const path of paths) cpSync(join(root, path), join(to, path), { recursive: true })
+}
+
+/** The path of the tarball that `npm pack` makes of a folder. */
+function pack(folder) {
+  const [{ filename }] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', out], folder))
+  return join(out, filename)
+}
+
+function readManifest(folder) {
+  return JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
+}
 
 function run(command, args, cwd) {
   const { status, stdout } = spawnSync(command, args, { cwd, stdio: ['ignore', 'pipe', 2], encoding: 'utf8', shell: process.platform === 'win32' })
@@ -17,32 +81,7 @@ function run(command, args, cwd) {
   return stdout
 }
 
-function pack(folder) {
-  const [packed] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', out], folder))
-  console.log(join(out, packed.filename))
-}
-
-run('node', [join(root, 'scripts/build.mjs'), ...args.filter((arg) => arg === '--release')], root)
-mkdirSync(out, { recursive: true })
-const stage = mkdtempSync(join(tmpdir(), 'wick-pack-'))
-try {
-  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const platforms = readdirSync(join(root, 'npm')).map((name) => JSON.parse(readFileSync(join(root, 'npm', name, 'package.json'), 'utf8')))
-  manifest.optionalDependencies = Object.fromEntries(platforms.map(({ name, version }) => [name, version]))
-  delete manifest.devDependencies
-  delete manifest.scripts
-  for (const path of [...manifest.files, 'README.md', 'LICENSE-MIT', 'LICENSE-APACHE']) {
-    cpSync(join(root, path), join(stage, 'wick', path), { recursive: true })
-  }
-  writeFileSync(join(stage, 'wick/package.json'), JSON.stringify(manifest, null, 2))
-  pack(join(stage, 'wick'))
-  for (const { name, main } of platforms) {
-    if (!existsSync(join(root, main))) continue
-    const folder = join(stage, name)
-    cpSync(join(root, 'npm', name.replace('wick-', '')), folder, { recursive: true })
-    copyFileSync(join(root, main), join(folder, main))
-    pack(folder)
-  }
-} finally {
-  rmSync(stage, { recursive: true, force: true })
+function fail(message) {
+  console.error(`wick: ${message}`)
+  process.exit(1)
 }
