@@ -45,7 +45,7 @@ impl Bpe {
     /// Appends the ids of `text`. A byte without a token is passed over, as llama.cpp does.
     pub(crate) fn encode(&self, text: &str, out: &mut Vec<u32>) -> Result<()> {
         let mut spelled = String::new();
-        for word in self.splitter.split(text)? {
+        for word in self.splitter.split(text) {
             spelled.clear();
             byte_level::spell(&text[word], &mut spelled);
             let tokens = self

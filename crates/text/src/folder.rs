@@ -32,7 +32,7 @@ impl Tokenizer {
         let folder = Folder::read(dir)?;
         let pipeline = Pipeline::new(&folder)?;
         let spelling = Spelling::read(&folder.tokenizer)?;
-        let vocab = folder.vocab(&spelling);
+        let vocab = folder.vocab(&spelling)?;
         let bos = folder.named_id("bos_token").or_else(|| folder.config_ids("bos_token_id").first().copied());
         let bos = bos.filter(|&id| (id as usize) < vocab.len());
         let mut tokenizer = Self {
@@ -219,9 +219,9 @@ impl Folder {
         }
     }
 
-    fn vocab(&self, spelling: &Spelling) -> Vocab {
+    fn vocab(&self, spelling: &Spelling) -> Result<Vocab> {
         let mut vocab = Vocab::default();
-        for (id, text) in (0u32..).zip(self.texts().unwrap_or_default()) {
+        for (id, text) in (0u32..).zip(self.texts()?) {
             let Some(text) = text else {
                 vocab.push(b"", Kind::Unused);
                 continue;
@@ -232,7 +232,7 @@ impl Folder {
                 _ => vocab.push(text.as_bytes(), kind),
             }
         }
-        vocab
+        Ok(vocab)
     }
 
     /// The texts that the model must not make out of others: control tokens.

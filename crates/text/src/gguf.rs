@@ -42,7 +42,7 @@ impl Tokenizer {
             let pieces = (0..table.len())
                 .filter(|&id| !matches!(table.kinds[id], Kind::Control | Kind::Unknown))
                 .map(|id| (table.text(id), id as u32));
-            Encoder::Bpe(table.literals()?, Bpe::new(row, pieces, merges.iter())?)
+            Encoder::Bpe(table.literals()?, Box::new(Bpe::new(row, pieces, merges.iter())?))
         };
         let flag = |key, default| metadata.bool(key).map(|flag| flag.unwrap_or(default));
         let adds_bos = flag("tokenizer.ggml.add_bos_token", spm || pre.is_some_and(|row| row.adds_bos))?;

@@ -197,6 +197,9 @@ pub(crate) fn metaspace_prefix(part: &Json) -> Prefix {
 fn model(folder: &Folder) -> Result<ModelWrapper> {
     let json = &folder.tokenizer["model"];
     let invalid = |e: &dyn std::fmt::Display| Error::model_invalid(format!("tokenizer.json: model: {e}"));
+    if !json.is_object() {
+        return Err(Error::model_invalid("tokenizer.json: there is no model."));
+    }
     let unknown = json["unk_token"].as_str();
     let mut hidden = folder.control();
     match folder.model_type() {
@@ -206,9 +209,13 @@ fn model(folder: &Folder) -> Result<ModelWrapper> {
             let key = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0u8);
             let mut json = json.clone();
             let unknown = json["unk_id"].as_u64();
-            for (id, piece) in json["vocab"].as_array_mut().into_iter().flatten().enumerate() {
-                if unknown != Some(id as u64) && piece[0].as_str().is_some_and(|text| hidden.contains(text)) {
-                    piece[0] = format!("\u{10FFFF}{key:016x}{id}").into();
+            for (id, piece) in json.get_mut("vocab").and_then(Json::as_array_mut).into_iter().flatten().enumerate() {
+                let Some(text) = piece.get_mut(0).filter(|text| text.as_str().is_some_and(|text| hidden.contains(text)))
+                else {
+                    continue;
+                };
+                if unknown != Some(id as u64) {
+                    *text = format!("\u{10FFFF}{key:016x}{id}").into();
                 }
             }
             json["type"] = "Unigram".into();
@@ -217,7 +224,7 @@ fn model(folder: &Folder) -> Result<ModelWrapper> {
         name => {
             hidden.retain(|text| Some(*text) != unknown);
             let mut json = json.clone();
-            if let Some(vocab) = json["vocab"].as_object_mut() {
+            if let Some(vocab) = json.get_mut("vocab").and_then(Json::as_object_mut) {
                 vocab.retain(|text, _| !hidden.contains(text.as_str()));
             }
             json["type"] = name.into();

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use fancy_regex::{Regex, RegexBuilder};
+use regex_automata::Input;
+use regex_automata::meta::Regex;
 use wick_spec::{Error, Result};
 
 /// One way to cut.
@@ -10,7 +11,7 @@ use wick_spec::{Error, Result};
 pub(crate) struct Row {
     /// What `tokenizer.ggml.pre` calls it. The first name is the one written.
     pub(crate) names: &'static [&'static str],
-    /// Each cuts what the one before left, at its matches and between them. As written in the models' own `tokenizer.json`.
+    /// Each cuts what the one before left, at its matches and between them. As in the models' own `tokenizer.json`.
     pub(crate) regexes: &'static [&'static str],
     /// Whether a word that is a token is taken whole, before any merge.
     pub(crate) ignore_merges: bool,
@@ -73,45 +74,69 @@ pub(crate) fn row(name: &str) -> Result<&'static Row> {
     })
 }
 
+/// How most of the expressions end: white space but its last character, if a word follows, for that belongs to the word.
+const LAST_SPACE: &str = r"|\s+(?!\S)|\s+";
+
 /// A row's regexes, compiled.
 #[derive(Debug)]
-pub(crate) struct Splitter(Vec<Regex>);
+pub(crate) struct Splitter(Vec<Cut>);
+
+/// One expression. Its look-ahead is done by hand, so that an automaton can run it, in linear time and without a stack.
+#[derive(Debug)]
+struct Cut {
+    /// Pattern 0 is the expression; pattern 1 is white space whose last character may belong to what follows.
+    regex: Regex,
+}
 
 impl Splitter {
     pub(crate) fn new(row: &Row) -> Result<Self> {
-        let compile = |regex: &&str| {
-            // The patterns of the table are linear in what they scan; the default limit of steps is for those that are not.
-            RegexBuilder::new(regex).backtrack_limit(usize::MAX).build()
-        };
-        let regexes: Result<Vec<_>, _> = row.regexes.iter().map(compile).collect();
-        regexes.map(Self).map_err(|e| Error::internal(format!("pre-tokenizer {}: {e}", row.names[0])))
+        let cuts: Result<Vec<_>> = row.regexes.iter().map(|regex| Cut::new(regex)).collect();
+        cuts.map(Self).map_err(|e| e.context(row.names[0]))
     }
 
     /// The words of `text` in order; together they are the text.
-    pub(crate) fn split(&self, text: &str) -> Result<Vec<Range<usize>>> {
-        let mut words = vec![0..text.len()];
-        for regex in &self.0 {
+    pub(crate) fn split(&self, text: &str) -> Vec<Range<usize>> {
+        let mut words: Vec<_> = std::iter::once(0..text.len()).collect();
+        for cut in &self.0 {
             let mut next = Vec::with_capacity(words.len() + text.len() / 4);
             for word in words {
-                let mut at = word.start;
-                for found in regex.find_iter(&text[word.clone()]) {
-                    let found = found.map_err(|e| Error::tokenizer(format!("The pre-tokenizer gave up: {e}")))?;
-                    let found = word.start + found.start()..word.start + found.end();
-                    if found.start > at {
-                        next.push(at..found.start);
-                    }
-                    if !found.is_empty() {
-                        at = found.end;
-                        next.push(found);
-                    }
-                }
-                if at < word.end {
-                    next.push(at..word.end);
-                }
+                cut.split(text, word, &mut next);
             }
             words = next;
         }
-        Ok(words)
+        words
+    }
+}
+
+impl Cut {
+    fn new(regex: &str) -> Result<Self> {
+        let built = match regex.strip_suffix(LAST_SPACE) {
+            Some(head) => Regex::new_many(&[head, r"\s+"]),
+            None => Regex::new(regex),
+        };
+        built.map(|regex| Self { regex }).map_err(|e| Error::internal(format!("pre-tokenizer: {e}")))
+    }
+
+    fn split(&self, text: &str, word: Range<usize>, out: &mut Vec<Range<usize>>) {
+        let part = &text[word.clone()];
+        let (mut done, mut from) = (0, 0);
+        let mut push = |range: Range<usize>| {
+            out.extend((!range.is_empty()).then_some(word.start + range.start..word.start + range.end))
+        };
+        while from < part.len() {
+            let Some(found) = self.regex.find(Input::new(part).range(from..)) else { break };
+            let mut end = found.end();
+            if found.pattern().as_usize() == 1 && end < part.len() {
+                let last = part[..end].chars().next_back().map_or(0, char::len_utf8);
+                // A single one is a word of its own.
+                end = if end - last > found.start() { end - last } else { end };
+            }
+            push(done..found.start());
+            push(found.start()..end);
+            done = end;
+            from = if end > found.start() { end } else { end + part[end..].chars().next().map_or(1, char::len_utf8) };
+        }
+        push(done..part.len());
     }
 }
 
@@ -120,7 +145,7 @@ mod tests {
     use super::*;
 
     fn words<'a>(name: &str, text: &'a str) -> Vec<&'a str> {
-        Splitter::new(row(name).unwrap()).unwrap().split(text).unwrap().into_iter().map(|word| &text[word]).collect()
+        Splitter::new(row(name).unwrap()).unwrap().split(text).into_iter().map(|word| &text[word]).collect()
     }
 
     #[test]
@@ -143,7 +168,7 @@ mod tests {
     fn every_row_compiles_and_long_runs_are_linear() {
         let long = format!("{}x{}", " ".repeat(1 << 21), "\n ".repeat(1 << 16));
         for row in ROWS {
-            let words = Splitter::new(row).unwrap().split(&long).unwrap();
+            let words = Splitter::new(row).unwrap().split(&long);
             assert_eq!(words.iter().map(Range::len).sum::<usize>(), long.len(), "{:?}", row.names);
         }
     }

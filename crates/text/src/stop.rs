@@ -103,9 +103,7 @@ mod tests {
         for (stops, text, shown, stop) in cases {
             for size in 1..=text.len() {
                 let (got, found) = stream(stops, text, size);
-                if stops == ["abc", "b"] || size == 1 || stop.is_some() {
-                    assert_eq!((got.as_str(), found.as_deref()), (shown, stop), "{stops:?} in pieces of {size}");
-                }
+                assert_eq!((got.as_str(), found.as_deref()), (shown, stop), "{stops:?} in pieces of {size}");
             }
         }
     }

@@ -46,7 +46,7 @@ pub(crate) enum Encoder {
     /// SentencePiece scores, from GGUF.
     Spm(Literals, Spm),
     /// Byte-level BPE, from GGUF.
-    Bpe(Literals, Bpe),
+    Bpe(Literals, Box<Bpe>),
     /// What a `tokenizer.json` describes.
     Pipeline(Box<Pipeline>),
 }
@@ -93,10 +93,9 @@ impl Tokenizer {
     pub fn encode_rendered(&self, rendered: &Rendered) -> Result<Vec<u32>> {
         check_length(rendered.text())?;
         let mut ids = self.pieces(rendered.text(), rendered.marks(), true, false, rendered.continues())?;
-        if let Some(bos) = self.bos.filter(|_| self.adds_bos && !rendered.continues()) {
-            if ids.first() != Some(&bos) {
-                ids.insert(0, bos);
-            }
+        let bos = self.bos.filter(|_| self.adds_bos && !rendered.continues());
+        if let Some(bos) = bos.filter(|bos| ids.first() != Some(bos)) {
+            ids.insert(0, bos);
         }
         Ok(ids)
     }

@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(texts.marks("a</s><think>\n\nword", false), [2, 6]);
         assert_eq!(texts.marks("a</s><think>\n\nword", true), [2]);
         assert_eq!(texts.marks("x <|im_", false), [3], "what follows could complete it");
-        assert_eq!(texts.marks("< /s>", false), []);
+        assert!(texts.marks("< /s>", false).is_empty());
     }
 
     #[test]

@@ -12,10 +12,10 @@ use std::fmt;
 use std::io;
 use std::sync::LazyLock;
 
-use fancy_regex::Regex;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
+use regex_automata::meta::Regex;
 use serde_json::Value as Json;
 use wick_spec::{ChatPrompt, Error, Result};
 
@@ -158,12 +158,19 @@ fn tojson(value: &Value, indent: Option<usize>, options: Kwargs) -> Result<Strin
 fn without_generation_tags(source: &str) -> String {
     static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}").ok());
     let Some(tag) = TAG.as_ref().filter(|_| source.contains("generation")) else { return source.to_owned() };
-    let replaced = tag.replace_all(source, |found: &fancy_regex::Captures<'_>| {
-        let part = |index| found.get(index).map_or("", |m| m.as_str());
-        let statement = if part(2).is_empty() { "if true" } else { "endif" };
-        format!("{{%{} {statement} {}%}}", part(1), part(3))
-    });
-    replaced.into_owned()
+    let mut out = String::with_capacity(source.len());
+    let mut done = 0;
+    for found in tag.captures_iter(source) {
+        let part = |index| found.get_group(index).map_or("", |span| &source[span]);
+        let (Some(whole), statement) = (found.get_group(0), if part(2).is_empty() { "if true" } else { "endif" }) else {
+            continue;
+        };
+        out += &source[done..whole.start];
+        out += &format!("{{%{} {statement} {}%}}", part(1), part(3));
+        done = whole.end;
+    }
+    out += &source[done..];
+    out
 }
 
 /// What a template's `raise_exception` says.
