@@ -12,7 +12,8 @@ use serde_json::Value as Json;
 use wick_spec::{Error, Result};
 
 use crate::ends;
-use crate::pipeline::{Pipeline, Spelling};
+use crate::pipeline::Pipeline;
+use crate::spelling::Spelling;
 use crate::tokenizer::{Encoder, Tokenizer};
 use crate::vocab::{Kind, Vocab};
 

@@ -11,6 +11,7 @@ mod literals;
 mod pipeline;
 mod pre_tokenizer;
 mod rendered;
+mod spelling;
 mod spm;
 mod stop;
 mod template;

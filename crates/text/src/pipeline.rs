@@ -4,7 +4,6 @@
 //! model has merges for it. So that search is done here, and control tokens are kept from the model. A panic of the library, which
 //! was not made for files and texts of strangers, is caught and is an error.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -19,11 +18,9 @@ use tokenizers::{
 };
 use wick_spec::{Error, Result};
 
-use crate::byte_level;
 use crate::folder::{Added, Folder};
 use crate::literals::automaton;
 use crate::rendered::is_split;
-use crate::spm::byte_of;
 use crate::tokenizer::Prefix;
 
 /// The parts in the order they run.
@@ -363,102 +360,4 @@ impl AddedTokens {
 fn stands_alone(text: &str, range: std::ops::Range<usize>) -> bool {
     let word = |c: char| c.is_alphanumeric() || c == '_';
     !text[..range.start].ends_with(word) && !text[range.end..].starts_with(word)
-}
-
-/// How tokens are written in the vocabulary, from the decoder's description.
-pub(crate) struct Spelling {
-    steps: Vec<Step>,
-    /// Whether `<0x0A>` is a byte.
-    pub(crate) bytes: bool,
-    /// Where a space is taken away again.
-    pub(crate) prefix: Prefix,
-}
-
-enum Step {
-    ByteLevel,
-    Replace(String, String),
-    /// A word of its own, unless it begins with this.
-    WordPiece(String),
-    /// Ends a word.
-    Suffix(String),
-}
-
-impl Spelling {
-    pub(crate) fn read(tokenizer: &Json) -> Result<Self> {
-        let mut spelling = Self { steps: Vec::new(), bytes: false, prefix: Prefix::Never };
-        let decoder = &tokenizer["decoder"];
-        if decoder.is_null() {
-            // The library puts a space between tokens then.
-            spelling.steps.push(Step::WordPiece(String::new()));
-            spelling.prefix = Prefix::Start;
-        }
-        for part in parts(decoder, "decoders") {
-            let text = |name: &str, default: &str| part[name].as_str().unwrap_or(default).to_owned();
-            match part["type"].as_str().unwrap_or_default() {
-                "ByteLevel" => spelling.steps.push(Step::ByteLevel),
-                "ByteFallback" => spelling.bytes = true,
-                "Fuse" => {}
-                "Replace" => {
-                    let pattern =
-                        part["pattern"]["String"].as_str().ok_or_else(|| unsupported("Replace of a regular expression"))?;
-                    spelling.steps.push(Step::Replace(pattern.to_owned(), text("content", "")));
-                }
-                "Metaspace" => {
-                    spelling.steps.push(Step::Replace(text("replacement", "▁"), " ".to_owned()));
-                    spelling.prefix = metaspace_prefix(part);
-                }
-                "Strip" => spelling.prefix = strip_prefix(part, tokenizer)?,
-                "WordPiece" => {
-                    spelling.steps.push(Step::WordPiece(text("prefix", "##")));
-                    spelling.prefix = Prefix::Start;
-                }
-                "BPEDecoder" => spelling.steps.push(Step::Suffix(text("suffix", "</w>"))),
-                name => return Err(unsupported(name)),
-            }
-        }
-        Ok(spelling)
-    }
-
-    /// The bytes that a token of the vocabulary adds to a text.
-    pub(crate) fn spell(&self, token: &str) -> Vec<u8> {
-        if let Some(byte) = byte_of(token).filter(|_| self.bytes) {
-            return vec![byte];
-        }
-        let mut text = Cow::Borrowed(token);
-        for step in &self.steps {
-            text = match step {
-                Step::ByteLevel => match byte_level::unspell(&text) {
-                    Some(bytes) => return bytes,
-                    None => text,
-                },
-                Step::Replace(pattern, content) => text.replace(pattern.as_str(), content).into(),
-                Step::WordPiece(prefix) => match text.strip_prefix(prefix.as_str()).filter(|_| !prefix.is_empty()) {
-                    Some(rest) => rest.to_owned().into(),
-                    None => format!(" {text}").into(),
-                },
-                Step::Suffix(suffix) => text.replace(suffix.as_str(), " ").into(),
-            };
-        }
-        text.into_owned().into_bytes()
-    }
-}
-
-fn unsupported(what: &str) -> Error {
-    Error::unsupported(format!("tokenizer.json: the decoder {what:?} is not known."))
-}
-
-/// `Strip` of one leading space undoes what the normalizer or pre-tokenizer put there.
-fn strip_prefix(part: &Json, tokenizer: &Json) -> Result<Prefix> {
-    if part["content"] != " " || part["start"].as_u64() > Some(1) || part["stop"].as_u64() > Some(0) {
-        return Err(unsupported("Strip of anything but one leading space"));
-    }
-    let prepends = parts(&tokenizer["normalizer"], "normalizers").any(|part| part["type"] == "Prepend");
-    let metaspace =
-        parts(&tokenizer["pre_tokenizer"], "pretokenizers").find(|part| part["type"] == "Metaspace").map(metaspace_prefix);
-    Ok(match metaspace {
-        _ if part["start"].as_u64() != Some(1) => Prefix::Never,
-        _ if prepends => Prefix::AfterLiterals,
-        Some(prefix) if prefix != Prefix::Never => prefix,
-        _ => Prefix::Start,
-    })
 }
