@@ -94,6 +94,17 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// `x + y`; on the CPU in place of x, which nobody else has.
+    fn add(&self, x: Tensor, y: &Tensor) -> Fallible<Tensor> {
+        match self.backend.kernels {
+            Kernels::Tensors => Ok((x + y)?),
+            Kernels::Slices => {
+                cpu::change_by(&x, y, cpu::add)?;
+                Ok(x)
+            }
+        }
+    }
+
     /// Norm and rotation of the heads in x (t, heads · d), as (t, heads, d).
     fn turned(&mut self, x: Tensor, norm: Option<&Norm>, rope: &Rope, d: usize) -> Fallible<Tensor> {
         let (t, width) = x.dims2()?;
@@ -108,14 +119,12 @@ impl<'a> Call<'a> {
         match kernels {
             Kernels::Tensors => portable::rotate(&x, rope.layout, &angles.cos, &angles.sin),
             Kernels::Slices => {
-                let mut turned = cpu::with(&x, |x| Ok(x.to_vec()))?;
                 cpu::with(&angles.cos, |cos| {
                     cpu::with(&angles.sin, |sin| {
-                        cpu::rotate(&mut turned, d, rope.layout, cos, sin, rope.inv_freq.len());
-                        Ok(())
+                        cpu::change(&x, |x| cpu::rotate(x, d, rope.layout, cos, sin, rope.inv_freq.len()))
                     })
                 })?;
-                Ok(Tensor::from_vec(turned, heads, x.device())?)
+                Ok(x)
             }
         }
     }
@@ -134,15 +143,16 @@ impl<'a> Call<'a> {
 
     /// `x + o(attention(norm(x)))`, x: (t, e). Keys and values of the new rows are kept first, so that rows of one span see each
     /// other.
-    pub(super) fn attention(&mut self, a: &Attention, blocks: &Blocks, x: &Tensor) -> Fallible<Tensor> {
+    pub(super) fn attention(&mut self, a: &Attention, blocks: &Blocks, x: Tensor) -> Fallible<Tensor> {
         let (t, d, layer) = (x.dim(0)?, a.head_dim, &blocks.layers[a.layer]);
-        let y = self.norm(&a.norm, x)?;
+        let y = self.norm(&a.norm, &x)?;
         let (q, k, v) = (self.linear(&a.q, &y)?, self.linear(&a.k, &y)?, self.linear(&a.v, &y)?);
         let q = self.turned(q, a.q_norm.as_ref(), &a.rope, d)?;
         let k = self.turned(k, a.k_norm.as_ref(), &a.rope, d)?;
         self.keep(layer, &k, &v.reshape((t, a.kv_heads, d))?)?;
         let attended = self.attend(a, layer, &q)?.reshape((t, a.heads * d))?;
-        Ok((x + self.linear(&a.o, &attended)?)?)
+        let out = self.linear(&a.o, &attended)?;
+        self.add(x, &out)
     }
 
     /// Writes keys and values (t, g, d) to their places.
@@ -190,21 +200,18 @@ impl<'a> Call<'a> {
     }
 
     /// `x + down(act(gate(y)) * up(y))`, y = norm(x), x: (t, e).
-    pub(super) fn mlp(&mut self, mlp: &Mlp, x: &Tensor) -> Fallible<Tensor> {
-        let y = self.norm(&mlp.norm, x)?;
+    pub(super) fn mlp(&mut self, mlp: &Mlp, x: Tensor) -> Fallible<Tensor> {
+        let y = self.norm(&mlp.norm, &x)?;
         let (gate, up) = (self.linear(&mlp.gate, &y)?, self.linear(&mlp.up, &y)?);
         let gated = match (mlp.activation, self.backend.kernels) {
             (Activation::Silu, Kernels::Tensors) => portable::gate(&gate, &up)?,
             (Activation::Silu, Kernels::Slices) => {
-                let mut gated = cpu::with(&gate, |gate| Ok(gate.to_vec()))?;
-                cpu::with(&up, |up| {
-                    cpu::gate(&mut gated, up);
-                    Ok(())
-                })?;
-                Tensor::from_vec(gated, gate.dims(), gate.device())?
+                cpu::change_by(&gate, &up, cpu::gate)?;
+                gate
             }
         };
-        Ok((x + self.linear(&mlp.down, &gated)?)?)
+        let down = self.linear(&mlp.down, &gated)?;
+        self.add(x, &down)
     }
 
     /// The wanted rows of x (t, e), in the order they were wanted.

@@ -4,7 +4,6 @@ use wick_spec::{Error, Result, Stop};
 
 use super::Candle;
 use super::call::{Call, by_row, name};
-use super::failure::Fallible;
 use super::kv::Blocks;
 use super::weights::Weights;
 use crate::check::{Limits, check_batch};
@@ -54,17 +53,14 @@ impl Program for Work {
                 }
                 x = call.wanted(&x).map_err(|failure| failure.at("the wanted rows"))?;
             }
-            let mut one = || -> Fallible<()> {
-                match step {
-                    Step::Embed(_) => {}
-                    Step::Attention(attention) => x = call.attention(attention, &self.blocks, &x)?,
-                    Step::Mlp(mlp) => x = call.mlp(mlp, &x)?,
-                    Step::Norm(norm) => x = call.norm(norm, &x)?,
-                    Step::Head(head) => call.head(head, &x, outputs)?,
-                }
-                Ok(())
+            let stepped = match step {
+                Step::Embed(_) => Ok(x),
+                Step::Attention(attention) => call.attention(attention, &self.blocks, x),
+                Step::Mlp(mlp) => call.mlp(mlp, x),
+                Step::Norm(norm) => call.norm(norm, &x),
+                Step::Head(head) => call.head(head, &x, outputs).map(|()| x),
             };
-            one().map_err(|failure| failure.at(&name(step)))?;
+            x = stepped.map_err(|failure| failure.at(&name(step)))?;
         }
         outputs.matmuls = call.matmuls;
         Ok(())

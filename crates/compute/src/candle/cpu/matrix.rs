@@ -1,8 +1,8 @@
 //! Products with a weight that stays in its file.
 //!
-//! Three ways, by what is there. *Packed*: candle's tiled kernels on the copy they make, for types they have one of. *Blocks*:
-//! candle's integer dot products on the file's own blocks, for one row or a few. *Panels*: a few rows of the weight decoded to
-//! f32 in the cache and multiplied with all rows of x; any type, and exact.
+//! Four ways, by type and by how many rows x has. Few rows: *dots*, ours, of types that candle is slow at, or *blocks*, candle's
+//! integer dot products, both on the file's own bytes. More: *packed*, candle's tiled kernels on the copy they make of some
+//! types, or *panels*, some rows of the weight decoded to f32 in the cache and multiplied with all of x, which any type can.
 
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -15,19 +15,16 @@ use wick_weights::{DType, Tensor};
 
 use super::attention::product;
 use super::pool::{Shared, each, threads};
-use super::{packed, simd, with};
+use super::{dots, packed, with};
 use crate::candle::failure::Fallible;
 use crate::candle::matrix::{Aligned, ggml};
 
 /// Rows of x that a packed product takes between two looks at the stop flag.
 const TILE: usize = 128;
-/// From this many rows on, panels beat products with blocks.
+/// From this many rows on, panels beat dot products.
 const PANEL_ROWS: usize = 6;
-/// From this many rows on, a panel is multiplied by a tiled product; below by dot products.
-const PRODUCT_ROWS: usize = 6;
-/// Elements of a panel: of few rows, so that it stays in the second-level cache, and of many.
-const FEW: usize = 1 << 15;
-const MANY: usize = 1 << 18;
+/// Elements of a panel.
+const PANEL: usize = 1 << 18;
 
 /// A tensor's bytes, aligned for its type.
 #[derive(Debug)]
@@ -123,12 +120,22 @@ impl Matrix {
     /// `x · Wᵀ`: (t, k) to (t, n). `cancelled` when `stop` was set on the way.
     pub(in crate::candle) fn forward(&self, x: &Candle, stop: &Stop) -> Fallible<Candle> {
         let (t, n) = (x.dim(0)?, self.outputs);
+        if let (Some(packed), 2..=TILE) = (&self.packed, t) {
+            let y = x.apply_op1_no_bwd(packed)?;
+            stop.check()?;
+            return Ok(y);
+        }
         let mut y = vec![0.0; t * n];
         match (self.blocks, &self.packed) {
-            (Some(dtype), packed) if t < PANEL_ROWS && (packed.is_none() || t == 1) => {
-                let bytes = self.bytes.get()?;
-                with(x, |x| Ok(unpacked(dtype, bytes, (t, self.inputs, n), x, &mut y)?))?;
-            }
+            _ if t == 0 || n == 0 || self.inputs == 0 => {}
+            // A packed copy has more bytes than the blocks, which for one row is all that counts.
+            (blocks, packed) if t == 1 || (t < PANEL_ROWS && packed.is_none()) => match blocks {
+                Some(dtype) if !dots::known(self.dtype()) => {
+                    let bytes = self.bytes.get()?;
+                    with(x, |x| Ok(unpacked(dtype, bytes, (t, self.inputs, n), x, &mut y)?))?;
+                }
+                _ => with(x, |x| Ok(self.by_panels(x, &mut y, stop)?))?,
+            },
             (_, Some(packed)) => self.by_tiles(packed, x, &mut y, stop)?,
             _ => with(x, |x| Ok(self.by_panels(x, &mut y, stop)?))?,
         }
@@ -136,13 +143,18 @@ impl Matrix {
         Ok(Candle::from_vec(y, (t, n), x.device())?)
     }
 
+    fn dtype(&self) -> DType {
+        self.bytes.tensor.info().dtype
+    }
+
     /// With candle's packed kernels, some rows of x at a time.
     fn by_tiles(&self, packed: &QTensor, x: &Candle, y: &mut [f32], stop: &Stop) -> Fallible<()> {
-        self.bytes.get()?;
         let t = x.dim(0)?;
-        for (i, y) in y.chunks_mut(TILE * self.outputs).enumerate() {
+        // Tiles of one size, in rows of four as the kernels take them.
+        let tile = t.div_ceil(t.div_ceil(TILE)).next_multiple_of(4);
+        for (i, y) in y.chunks_mut(tile * self.outputs).enumerate() {
             stop.check()?;
-            let rows = x.narrow(0, i * TILE, TILE.min(t - i * TILE))?;
+            let rows = x.narrow(0, i * tile, tile.min(t - i * tile))?;
             with(&rows.apply_op1_no_bwd(packed)?, |product| {
                 y.copy_from_slice(product);
                 Ok(())
@@ -151,12 +163,12 @@ impl Matrix {
         Ok(())
     }
 
-    /// With decoded panels of the weight, in parallel.
+    /// With panels of the weight, in parallel.
     fn by_panels(&self, x: &[f32], y: &mut [f32], stop: &Stop) -> Result<()> {
         let (n, k) = (self.outputs, self.inputs);
         let t = x.len() / k.max(1);
-        let most = if t < PRODUCT_ROWS { FEW } else { MANY } / k.max(1);
-        let rows = most.min(n.div_ceil(4 * threads())).next_multiple_of(8).clamp(8, n.max(8));
+        let even = n.div_ceil(8 * threads());
+        let rows = (PANEL / k.max(1)).min(even).next_multiple_of(8).clamp(8, n.max(8));
         let (y, failed) = (Shared(y.as_mut_ptr()), Mutex::new(None));
         each(n.div_ceil(rows), t * n * k, |range| {
             for panel in range {
@@ -180,34 +192,38 @@ impl Matrix {
         let (n, k) = (self.outputs, self.inputs);
         let t = x.len() / k;
         stop.check()?;
-        self.decoded(first, count, |w| {
-            if t >= PRODUCT_ROWS {
-                // SAFETY: x is (t, k), w is (count, k) and y the caller's promise.
-                unsafe { product(t, count, k, (y, n, 1), (x.as_ptr(), k, 1), (w.as_ptr(), 1, k), false) };
-                return;
-            }
+        let bytes = self.bytes.get()?;
+        let row = bytes.len() / n;
+        let bytes = &bytes[first * row..][..count * row];
+        if t < PANEL_ROWS {
             let mut columns = vec![0.0; t * count];
-            simd::products(w, x, k, &mut columns, count);
+            dots::products(self.dtype(), bytes, x, k, &mut columns, count);
             for (row, columns) in columns.chunks_exact(count).enumerate() {
                 // SAFETY: the caller's promise.
                 unsafe { std::ptr::copy_nonoverlapping(columns.as_ptr(), y.add(row * n), count) };
             }
+            return Ok(());
+        }
+        self.decoded(bytes, first, count, |w| {
+            // SAFETY: x is (t, k), w is (count, k) and y the caller's promise.
+            unsafe { product(t, count, k, (y, n, 1), (x.as_ptr(), k, 1), (w.as_ptr(), 1, k), false) };
         })
     }
 
-    /// Rows `first ..` of the weight as f32, for the time of `f`.
-    fn decoded(&self, first: usize, count: usize, f: impl FnOnce(&[f32])) -> Result<()> {
+    /// Rows `first ..` of the weight, which are these bytes, as f32 for the time of `f`.
+    fn decoded(&self, bytes: &[u8], first: usize, count: usize, f: impl FnOnce(&[f32])) -> Result<()> {
         thread_local! {
             static PANEL: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
         }
-        if self.bytes.tensor.info().dtype == DType::F32 {
-            let w = blocks::<f32>(self.bytes.get()?);
-            f(&w[first * self.inputs..][..count * self.inputs]);
+        if self.dtype() == DType::F32 {
+            f(dots::floats(bytes));
             return Ok(());
         }
         PANEL.with_borrow_mut(|panel| {
             panel.resize(count * self.inputs, 0.0);
-            self.bytes.tensor.rows_to_f32(first, panel)?;
+            if !dots::widen(self.dtype(), bytes, panel) {
+                self.bytes.tensor.rows_to_f32(first, panel)?;
+            }
             f(panel);
             Ok(())
         })
@@ -250,7 +266,8 @@ mod tests {
                     let y = matrix.forward(&x, &Stop::default()).expect("sizes fit");
                     assert_eq!(y.dims(), [t, n]);
                     // Products with blocks round x to eight bits, as every engine does.
-                    with(&y, |y| Ok(assert_close(y, &expected, 1e-2, &format!("{dtype} {n} {k} {t}")))).expect("f32");
+                    let y = y.flatten_all().and_then(|y| y.to_vec1::<f32>()).expect("f32");
+                    assert_close(&y, &expected, 1e-2, &format!("{dtype} {n} {k} {t}"));
                 }
             }
         }

@@ -46,9 +46,19 @@ pub(in crate::candle) fn rotate(x: &mut [f32], d: usize, layout: RopeLayout, cos
 
 /// `gate · sigmoid(gate) · up`, in place of `gate`.
 pub(in crate::candle) fn gate(gate: &mut [f32], up: &[f32]) {
-    const CHUNK: usize = 1024;
-    let whole = gate.len() / CHUNK * CHUNK;
-    let (head, tail) = gate.split_at_mut(whole);
-    each_chunk(head, CHUNK, whole * 8, |i, gate| simd::silu_times(gate, &up[i * CHUNK..][..CHUNK]));
-    simd::silu_times(tail, &up[whole..]);
+    pairwise(gate, up, 4, simd::silu_times);
+}
+
+/// `x + y`, in place of x.
+pub(in crate::candle) fn add(x: &mut [f32], y: &[f32]) {
+    pairwise(x, y, 1, simd::add);
+}
+
+/// `f` on stretches of x and y, in parallel when there is enough to do; `cost` is of an element, in multiply-adds.
+fn pairwise(x: &mut [f32], y: &[f32], cost: usize, f: impl Fn(&mut [f32], &[f32]) + Sync) {
+    const STRETCH: usize = 1024;
+    let whole = x.len() / STRETCH * STRETCH;
+    let (head, tail) = x.split_at_mut(whole);
+    each_chunk(head, STRETCH, whole * cost, |i, x| f(x, &y[i * STRETCH..][..STRETCH]));
+    f(tail, &y[whole..]);
 }

@@ -28,15 +28,16 @@ macro_rules! vectorised {
         }
     };
 }
+pub(super) use vectorised;
 
 /// `a · b + c`, in one rounding where that is one instruction.
 #[inline(always)]
-fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+pub(super) fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// Elements a loop takes at once: four vectors of AVX2.
-const LANES: usize = 32;
+pub(super) const LANES: usize = 32;
 
 #[inline(always)]
 fn dot_body<const FMA: bool>(x: &[f32], y: &[f32]) -> f32 {
@@ -55,12 +56,17 @@ fn dot_body<const FMA: bool>(x: &[f32], y: &[f32]) -> f32 {
             sums[i] = madd::<FMA>(x[i], y[i], sums[i]);
         }
     }
+    x_rest.iter().zip(y_rest).fold(sum_of(&sums), |sum, (x, y)| madd::<FMA>(*x, *y, sum))
+}
+
+/// The sum, in pairs.
+#[inline(always)]
+pub(super) fn sum_of(sums: &[f32; LANES]) -> f32 {
     let mut eight = [0.0f32; 8];
     for i in 0..8 {
         eight[i] = (sums[i] + sums[i + 8]) + (sums[i + 16] + sums[i + 24]);
     }
-    let sum = ((eight[0] + eight[4]) + (eight[1] + eight[5])) + ((eight[2] + eight[6]) + (eight[3] + eight[7]));
-    x_rest.iter().zip(y_rest).fold(sum, |sum, (x, y)| madd::<FMA>(*x, *y, sum))
+    ((eight[0] + eight[4]) + (eight[1] + eight[5])) + ((eight[2] + eight[6]) + (eight[3] + eight[7]))
 }
 
 #[inline(always)]
@@ -70,30 +76,23 @@ fn axpy_body<const FMA: bool>(a: f32, x: &[f32], y: &mut [f32]) {
     }
 }
 
-/// `e^x` for x ≤ 0 to a few units in the last place; 0 below -87. Halving and doubling in the exponent's bits, the rest a
-/// polynomial (Cephes `expf`).
+/// `e^x` for x ≤ 0 to a few units in the last place; 2^-126 or so below -87. Halving and doubling in the exponent's bits, the
+/// rest a polynomial (Cephes `expf`).
 #[inline(always)]
 fn exp<const FMA: bool>(x: f32) -> f32 {
-    let x = x.max(-87.0);
-    let n = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0;
+    // Adding it leaves a whole number in the lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    let x = if x > -87.0 { x } else { -87.0 };
+    let shifted = madd::<FMA>(x, std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
     let r = madd::<FMA>(n, 2.121_944_4e-4, madd::<FMA>(n, -0.693_359_4, x));
     let mut p = 1.987_569_1e-4f32;
     for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
         p = madd::<FMA>(p, r, c);
     }
     let p = madd::<FMA>(p, r * r, r) + 1.0;
-    p * f32::from_bits(((n as i32 + 127) << 23) as u32)
-}
-
-vectorised! {
-    /// Products of the rows of `w` (n, k) with the rows of `x` (m, k), n · m dot products: `y[j * y_stride + i] = w[i] · x[j]`.
-    fn products(w: &[f32], x: &[f32], k: usize, y: &mut [f32], y_stride: usize) {
-        for (i, w) in w.chunks_exact(k).enumerate() {
-            for (j, x) in x.chunks_exact(k).enumerate() {
-                y[j * y_stride + i] = dot_body::<FMA>(w, x);
-            }
-        }
-    }
+    // p times 2^n: n is in the bits of `shifted`, whose others the shift drops.
+    f32::from_bits(p.to_bits().wrapping_add(shifted.to_bits() << 23))
 }
 
 vectorised! {
@@ -158,10 +157,19 @@ vectorised! {
     /// `gate = gate · sigmoid(gate) · up`.
     fn silu_times(gate: &mut [f32], up: &[f32]) {
         for (x, up) in gate.iter_mut().zip(up) {
-            // Of |x|, so that the exponential cannot overflow: sigmoid(-x) = 1 - sigmoid(x).
+            // Of -|x|, so that the exponential cannot overflow: sigmoid(-x) = 1 - sigmoid(x).
             let e = exp::<FMA>(-x.abs());
-            let sigmoid = if *x < 0.0 { e } else { 1.0 } / (1.0 + e);
-            *x = *x * sigmoid * up;
+            let over = if *x < 0.0 { e } else { 1.0 };
+            *x = *x * up * (over / (1.0 + e));
+        }
+    }
+}
+
+vectorised! {
+    /// `x = x + y`, of one length.
+    fn add(x: &mut [f32], y: &[f32]) {
+        for (x, y) in x.iter_mut().zip(y) {
+            *x += y;
         }
     }
 }
@@ -194,13 +202,9 @@ mod tests {
             let (x, y) = (random.values(3 * d, 1.0), random.values(5 * d, 1.0));
             let expected = |j: usize, i: usize| x[j * d..][..d].iter().zip(&y[i * d..][..d]).map(|(x, y)| x * y).sum::<f32>();
             let all: Vec<f32> = (0..3).flat_map(|j| (0..5).map(move |i| (j, i))).map(|(j, i)| expected(j, i)).collect();
-            let mut products_of = vec![0.0; 15];
-            products(&y, &x, d, &mut products_of, 5);
             let mut scores = vec![0.0; 15];
             score(&x, d, &y, d, 5, &mut scores, 5);
-            for (what, actual) in [("products", products_of), ("score", scores)] {
-                assert_close(&actual, &all, 1e-5, what);
-            }
+            assert_close(&scores, &all, 1e-5, "score");
 
             let mut mixed = vec![1.0; 3 * d];
             mix(&all, 5, &y, d, 5, &mut mixed, d);

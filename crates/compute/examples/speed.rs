@@ -1,0 +1,181 @@
+//! Prefill and decode rates of the candle backend, for work on its loops.
+//!
+//! - `speed make FILE.gguf [TYPE]` writes a model of TinyLlama-1.1B's shape with random weights: the types of Q4_K_M, or all
+//!   of TYPE (`q8_0`, `f16`, any that wick decodes).
+//! - `speed run FILE.gguf [PROMPT GEN RUNS]` prints the rates as JSON, medians of RUNS; defaults 257, 48, 3. A run that is not
+//!   counted comes first. Set `CANDLE_NUM_THREADS` and `RAYON_NUM_THREADS`.
+//!
+//! `bench/candle-peer` takes the same file.
+
+use std::path::Path;
+use std::time::Instant;
+
+use wick_compute::candle::{Candle, threads};
+use wick_compute::{BLOCK, Backend, Batch, Input, Outputs, Program, Row, Span, Want, Wanted};
+use wick_spec::{Error, Result, Stop};
+use wick_testkit::Random;
+use wick_weights::gguf::{File, Metadata, Writer};
+use wick_weights::{DType, OpenOptions, TensorInfo, Tensors};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |i: usize, or: usize| arguments.get(i).and_then(|n| n.parse().ok()).unwrap_or(or);
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["make", path, ref rest @ ..] => make(Path::new(path), rest.first().copied()),
+        ["run", path, ..] => run(Path::new(path), number(2, 257), number(3, 48), number(4, 3)),
+        _ => Err(Error::invalid_request("speed make FILE.gguf [TYPE], or speed run FILE.gguf [PROMPT GEN RUNS]")),
+    }
+}
+
+const LAYERS: usize = 22;
+const HIDDEN: usize = 2048;
+const FFN: usize = 5632;
+const HEADS: u32 = 32;
+const KV_HEADS: u32 = 4;
+const VOCAB: usize = 32_000;
+
+/// The tensors in file order.
+fn tensors(all: Option<DType>) -> Vec<(String, TensorInfo)> {
+    let kv = HIDDEN / HEADS as usize * KV_HEADS as usize;
+    let tensor = |name: &str, dtype: DType, shape: &[usize]| (name.to_owned(), TensorInfo { dtype, shape: shape.to_vec() });
+    let of = |dtype: DType| all.unwrap_or(dtype);
+    let mut list = vec![
+        tensor("token_embd.weight", of(DType::Q4_K), &[VOCAB, HIDDEN]),
+        tensor("output.weight", of(DType::Q6_K), &[VOCAB, HIDDEN]),
+        tensor("output_norm.weight", DType::F32, &[HIDDEN]),
+    ];
+    for layer in 0..LAYERS {
+        // As llama.cpp mixes them: the first and last eighth, and every third of the rest.
+        let more = !(LAYERS / 8..7 * LAYERS / 8).contains(&layer) || (layer - LAYERS / 8) % 3 == 2;
+        let better = if more { DType::Q6_K } else { DType::Q4_K };
+        let mut add = |part: &str, dtype, shape: &[usize]| list.push(tensor(&format!("blk.{layer}.{part}.weight"), dtype, shape));
+        add("attn_norm", DType::F32, &[HIDDEN]);
+        add("attn_q", of(DType::Q4_K), &[HIDDEN, HIDDEN]);
+        add("attn_k", of(DType::Q4_K), &[kv, HIDDEN]);
+        add("attn_v", of(better), &[kv, HIDDEN]);
+        add("attn_output", of(DType::Q4_K), &[HIDDEN, HIDDEN]);
+        add("ffn_norm", DType::F32, &[HIDDEN]);
+        add("ffn_gate", of(DType::Q4_K), &[FFN, HIDDEN]);
+        add("ffn_up", of(DType::Q4_K), &[FFN, HIDDEN]);
+        add("ffn_down", of(better), &[HIDDEN, FFN]);
+    }
+    list
+}
+
+fn make(path: &Path, dtype: Option<&str>) -> Result<()> {
+    let all = match dtype {
+        Some(name) => Some(DType::from_name(name).ok_or_else(|| Error::invalid_request(format!("There is no type {name}.")))?),
+        None => None,
+    };
+    let mut metadata = Metadata::new();
+    metadata.insert("general.architecture", "llama");
+    metadata.insert("general.name", "random, of TinyLlama's shape");
+    for (key, value) in [
+        ("block_count", LAYERS as u32),
+        ("embedding_length", HIDDEN as u32),
+        ("feed_forward_length", FFN as u32),
+        ("attention.head_count", HEADS),
+        ("attention.head_count_kv", KV_HEADS),
+        ("rope.dimension_count", HIDDEN as u32 / HEADS),
+        ("context_length", 2048),
+        ("vocab_size", VOCAB as u32),
+    ] {
+        metadata.insert(format!("llama.{key}"), value);
+    }
+    metadata.insert("llama.attention.layer_norm_rms_epsilon", 1e-5f32);
+    metadata.insert("llama.rope.freq_base", 10_000f32);
+    let list = tensors(all);
+    let mut writer = Writer::create(path, &metadata, &list)?;
+    let mut random = Random::new(1);
+    for (name, info) in &list {
+        writer.write(name, &values(info, &mut random))?;
+    }
+    writer.finish()
+}
+
+/// Random blocks, of values of a few hundredths; norms near 1.
+fn values(info: &TensorInfo, random: &mut Random) -> Vec<u8> {
+    if info.shape.len() == 1 {
+        return (0..info.shape[0]).flat_map(|_| (1.0 + random.signed(0.1)).to_le_bytes()).collect();
+    }
+    let size = info.bytes().expect("whole blocks");
+    let mut bytes: Vec<u8> = (0..size.div_ceil(8)).flat_map(|_| random.bits().to_le_bytes()).take(size).collect();
+    let mut scales = |places: &[(usize, f32)]| {
+        for block in bytes.chunks_exact_mut(info.dtype.layout().bytes) {
+            for &(at, value) in places {
+                block[at..at + 2].copy_from_slice(&half::f16::from_f32(value).to_le_bytes());
+            }
+        }
+    };
+    match info.dtype {
+        DType::Q4_K | DType::Q5_K => scales(&[(0, 1e-4), (2, 7.5e-4)]),
+        DType::Q6_K => scales(&[(208, 2e-5)]),
+        DType::Q2_K => scales(&[(80, 2e-3), (82, 3e-3)]),
+        DType::Q3_K => scales(&[(108, 1e-3)]),
+        DType::Q8_0 => scales(&[(0, 3e-4)]),
+        DType::Q4_0 | DType::Q5_0 => scales(&[(0, 3e-3)]),
+        DType::Q4_1 | DType::Q5_1 => scales(&[(0, 3e-3), (2, -0.03)]),
+        DType::F16 => bytes.chunks_exact_mut(2).for_each(|x| x.copy_from_slice(&half::f16::from_f32(random.signed(0.03)).to_le_bytes())),
+        DType::BF16 => bytes.chunks_exact_mut(2).for_each(|x| x.copy_from_slice(&half::bf16::from_f32(random.signed(0.03)).to_le_bytes())),
+        _ => bytes.chunks_exact_mut(4).for_each(|x| x.copy_from_slice(&random.signed(0.03).to_le_bytes())),
+    }
+    bytes
+}
+
+fn run(path: &Path, prompt: usize, generate: usize, runs: usize) -> Result<()> {
+    let started = Instant::now();
+    let file = File::open(path, &OpenOptions::default())?;
+    let model = wick_models::from_gguf(file.metadata(), &file as &dyn Tensors)?;
+    let backend = Candle::cpu();
+    let mut program = backend.prepare(&model.plan, &file, &mut |_| {}, &Stop::default())?;
+    let load_ms = started.elapsed().as_secs_f64() * 1e3;
+    let blocks = (prompt + generate + 1).div_ceil(BLOCK);
+    program.state().grow(blocks)?;
+    let (mut prefill, mut decode) = (Vec::new(), Vec::new());
+    for n in 0..=runs {
+        let (p, d) = measure(&mut *program, prompt, generate)?;
+        if n > 0 {
+            prefill.push(p);
+            decode.push(d);
+        }
+    }
+    println!(
+        "{{\"prefillTokensPerSecond\": {:.2}, \"decodeTokensPerSecond\": {:.2}, \"loadMs\": {load_ms:.0}, \"threads\": {}}}",
+        median(&mut prefill),
+        median(&mut decode),
+        threads()
+    );
+    Ok(())
+}
+
+/// One prompt, then one token at a time, the most probable one: tokens a second of both.
+fn measure(program: &mut dyn Program, prompt: usize, generate: usize) -> Result<(f64, f64)> {
+    let blocks: Vec<u32> = (0..(prompt + generate + 1).div_ceil(BLOCK) as u32).collect();
+    let ids: Vec<u32> = (0..prompt as u32).map(|i| 3 + i * 37 % 1000).collect();
+    let mut outputs = Outputs::default();
+    let mut step = |ids: &[u32], cached: usize| -> Result<u32> {
+        let row = |(i, &id): (usize, &u32)| Row { input: Input::Token(id), position: (cached + i) as u32 };
+        let batch = Batch {
+            rows: ids.iter().enumerate().map(row).collect(),
+            embeddings: Vec::new(),
+            spans: vec![Span { rows: 0..ids.len(), cached, blocks: blocks.clone() }],
+            wanted: vec![Wanted { row: ids.len() - 1, want: Want::Logits }],
+        };
+        program.run(&batch, &mut outputs, &Stop::default())?;
+        let best = outputs.logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+        Ok(best.map_or(0, |(id, _)| id as u32))
+    };
+    let started = Instant::now();
+    let mut token = step(&ids, 0)?;
+    let prefill = prompt as f64 / started.elapsed().as_secs_f64();
+    let started = Instant::now();
+    for i in 0..generate {
+        token = step(&[token], prompt + i)?;
+    }
+    Ok((prefill, generate as f64 / started.elapsed().as_secs_f64()))
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
