@@ -4,34 +4,14 @@ use candle_core::{Device, Tensor};
 use wick_spec::Stop;
 
 use super::cost::HEAD_ROWS;
-use super::cpu::{self, Heads, Sequence};
+use super::cpu::{self, Heads};
 use super::failure::Fallible;
 use super::kv::{Blocks, Layer, dtype, runs};
-use super::portable::{self, Gather};
+use super::portable;
+use super::rows::Rows;
 use super::weights::Weights;
 use super::{Candle, Kernels};
-use crate::{Activation, Attention, Batch, Head, Input, Linear, Mlp, Norm, NormKind, Outputs, Rope, Step, Want};
-
-/// The rotations of a call's rows for one set of frequencies: cosines and sines of (t, 1, pairs), in f32 whatever the model's
-/// type is.
-struct Angles {
-    inv_freq: Vec<f32>,
-    cos: Tensor,
-    sin: Tensor,
-}
-
-impl Angles {
-    fn new(inv_freq: &[f32], batch: &Batch, device: &Device) -> Fallible<Self> {
-        let angles = batch.rows.iter().flat_map(|row| inv_freq.iter().map(move |f| row.position as f32 * f));
-        let (sin, cos): (Vec<f32>, Vec<f32>) = angles.map(f32::sin_cos).unzip();
-        let shape = (batch.rows.len(), 1, inv_freq.len());
-        Ok(Self {
-            inv_freq: inv_freq.to_vec(),
-            cos: Tensor::from_vec(cos, shape, device)?,
-            sin: Tensor::from_vec(sin, shape, device)?,
-        })
-    }
-}
+use crate::{Activation, Attention, Batch, Head, Input, Linear, Mlp, Norm, NormKind, Outputs, Step, Want};
 
 /// What the steps of one call share.
 pub(super) struct Call<'a> {
@@ -39,9 +19,8 @@ pub(super) struct Call<'a> {
     weights: &'a Weights,
     batch: &'a Batch,
     stop: &'a Stop,
-    sequences: Vec<Sequence<'a>>,
-    gathers: Vec<Gather>,
-    angles: Vec<Angles>,
+    all: Rows<'a>,
+    wanted: Rows<'a>,
     /// Matrix products so far.
     pub(super) matmuls: usize,
 }
@@ -49,14 +28,8 @@ pub(super) struct Call<'a> {
 impl<'a> Call<'a> {
     /// A checked batch.
     pub(super) fn new(backend: &'a Candle, weights: &'a Weights, batch: &'a Batch, stop: &'a Stop) -> Fallible<Self> {
-        let spans = batch.spans.iter();
-        let sequences: Vec<_> =
-            spans.map(|span| Sequence { rows: span.rows.clone(), cached: span.cached, blocks: &span.blocks }).collect();
-        let gathers = match backend.kernels {
-            Kernels::Slices => Vec::new(),
-            Kernels::Tensors => sequences.iter().map(|s| Gather::new(s, &backend.device)).collect::<Fallible<_>>()?,
-        };
-        Ok(Self { backend, weights, batch, stop, sequences, gathers, angles: Vec::new(), matmuls: 0 })
+        let (all, wanted) = (Rows::all(batch, backend)?, Rows::wanted(batch, backend)?);
+        Ok(Self { backend, weights, batch, stop, all, wanted, matmuls: 0 })
     }
 
     /// Rows of the table, and the given rows: (t, e).
@@ -106,51 +79,42 @@ impl<'a> Call<'a> {
     }
 
     /// Norm and rotation of the heads in x (t, heads · d), as (t, heads, d).
-    fn turned(&mut self, x: Tensor, norm: Option<&Norm>, rope: &Rope, d: usize) -> Fallible<Tensor> {
-        let (t, width) = x.dims2()?;
-        let (each, heads) = ((t * (width / d), d), (t, width / d, d));
+    fn turned(&self, x: Tensor, norm: Option<&Norm>, a: &Attention, (cos, sin): (Tensor, Tensor)) -> Fallible<Tensor> {
+        let (d, (t, width)) = (a.head_dim, x.dims2()?);
         let x = match norm {
-            Some(norm) => self.norm(norm, &x.reshape(each)?)?,
+            Some(norm) => self.norm(norm, &x.reshape((t * (width / d), d))?)?,
             None => x,
         };
-        let x = x.reshape(heads)?;
-        let kernels = self.backend.kernels;
-        let angles = self.angles(&rope.inv_freq)?;
-        match kernels {
-            Kernels::Tensors => portable::rotate(&x, rope.layout, &angles.cos, &angles.sin),
+        let x = x.reshape((t, width / d, d))?;
+        let (layout, pairs) = (a.rope.layout, a.rope.inv_freq.len());
+        match self.backend.kernels {
+            Kernels::Tensors => portable::rotate(&x, layout, &cos, &sin),
             Kernels::Slices => {
-                cpu::with(&angles.cos, |cos| {
-                    cpu::with(&angles.sin, |sin| {
-                        cpu::change(&x, |x| cpu::rotate(x, d, rope.layout, cos, sin, rope.inv_freq.len()))
-                    })
+                cpu::with(&cos, |cos| {
+                    cpu::with(&sin, |sin| cpu::change(&x, |x| cpu::rotate(x, d, layout, cos, sin, pairs)))
                 })?;
                 Ok(x)
             }
         }
     }
 
-    /// The angles for these frequencies, computed at their first use in the call.
-    fn angles(&mut self, inv_freq: &[f32]) -> Fallible<&Angles> {
-        let at = match self.angles.iter().position(|angles| angles.inv_freq == inv_freq) {
-            Some(at) => at,
-            None => {
-                self.angles.push(Angles::new(inv_freq, self.batch, &self.backend.device)?);
-                self.angles.len() - 1
-            }
-        };
-        Ok(&self.angles[at])
-    }
-
     /// `x + o(attention(norm(x)))`, x: (t, e). Keys and values of the new rows are kept first, so that rows of one span see each
-    /// other.
-    pub(super) fn attention(&mut self, a: &Attention, blocks: &Blocks, x: Tensor) -> Fallible<Tensor> {
-        let (t, d, layer) = (x.dim(0)?, a.head_dim, &blocks.layers[a.layer]);
+    /// other. With `wanted` the result is of the wanted rows alone.
+    pub(super) fn attention(&mut self, a: &Attention, blocks: &Blocks, x: Tensor, wanted: bool) -> Fallible<Tensor> {
+        let (t, layer, device) = (x.dim(0)?, &blocks.layers[a.layer], &self.backend.device);
         let y = self.norm(&a.norm, &x)?;
-        let (q, k, v) = (self.linear(&a.q, &y)?, self.linear(&a.k, &y)?, self.linear(&a.v, &y)?);
-        let q = self.turned(q, a.q_norm.as_ref(), &a.rope, d)?;
-        let k = self.turned(k, a.k_norm.as_ref(), &a.rope, d)?;
-        self.keep(layer, &k, &v.reshape((t, a.kv_heads, d))?)?;
-        let attended = self.attend(a, layer, &q)?.reshape((t, a.heads * d))?;
+        let (k, v) = (self.linear(&a.k, &y)?, self.linear(&a.v, &y)?);
+        let angles = self.all.angles(&a.rope.inv_freq, device)?;
+        let k = self.turned(k, a.k_norm.as_ref(), a, angles)?;
+        self.keep(layer, &k, &v.reshape((t, a.kv_heads, a.head_dim))?)?;
+
+        let rows = if wanted { &mut self.wanted } else { &mut self.all };
+        let angles = rows.angles(&a.rope.inv_freq, device)?;
+        let (x, y) = (rows.of(x)?, rows.of(y)?);
+        let q = self.linear(&a.q, &y)?;
+        let q = self.turned(q, a.q_norm.as_ref(), a, angles)?;
+        let rows = if wanted { &self.wanted } else { &self.all };
+        let attended = self.attend(a, layer, &q, rows)?.reshape(((), a.heads * a.head_dim))?;
         let out = self.linear(&a.o, &attended)?;
         self.add(x, &out)
     }
@@ -159,7 +123,7 @@ impl<'a> Call<'a> {
     fn keep(&self, layer: &Layer, k: &Tensor, v: &Tensor) -> Fallible<()> {
         for (slots, new) in [(&layer.keys, k), (&layer.values, v)] {
             let new = new.to_dtype(dtype(&self.backend.device))?;
-            for s in &self.sequences {
+            for s in &self.all.sequences {
                 for (slot, run) in runs(s.blocks, s.cached..s.cached + s.rows.len()) {
                     let rows = new.narrow(0, s.rows.start + run.start - s.cached, run.len())?;
                     slots.slice_set(&rows, 0, slot)?;
@@ -170,7 +134,7 @@ impl<'a> Call<'a> {
     }
 
     /// q (t, h, d) over each sequence's keys and values: (t, h, d).
-    fn attend(&self, a: &Attention, layer: &Layer, q: &Tensor) -> Fallible<Tensor> {
+    fn attend(&self, a: &Attention, layer: &Layer, q: &Tensor, rows: &Rows<'_>) -> Fallible<Tensor> {
         let heads =
             Heads { heads: a.heads, kv_heads: a.kv_heads, head_dim: a.head_dim, scale: a.scale, window: a.window };
         match self.backend.kernels {
@@ -179,7 +143,7 @@ impl<'a> Call<'a> {
                 cpu::with(q, |q| {
                     cpu::with(&layer.keys, |keys| {
                         cpu::with(&layer.values, |values| {
-                            cpu::attend(heads, &self.sequences, q, (keys, values), &mut out, self.stop);
+                            cpu::attend(heads, &rows.sequences, q, (keys, values), &mut out, self.stop);
                             Ok(())
                         })
                     })
@@ -189,7 +153,7 @@ impl<'a> Call<'a> {
             }
             Kernels::Tensors => {
                 let mut parts = Vec::new();
-                for (sequence, gather) in self.sequences.iter().zip(&self.gathers) {
+                for (sequence, gather) in rows.sequences.iter().zip(&rows.gathers) {
                     self.stop.check()?;
                     let q = q.narrow(0, sequence.rows.start, sequence.rows.len())?;
                     parts.push(portable::attend(heads, sequence, gather, &q, layer)?);
@@ -215,9 +179,8 @@ impl<'a> Call<'a> {
     }
 
     /// The wanted rows of x (t, e), in the order they were wanted.
-    pub(super) fn wanted(&self, x: &Tensor) -> Fallible<Tensor> {
-        let rows: Vec<u32> = self.batch.wanted.iter().map(|wanted| wanted.row as u32).collect();
-        Ok(x.index_select(&Tensor::new(rows, x.device())?, 0)?)
+    pub(super) fn wanted(&self, x: Tensor) -> Fallible<Tensor> {
+        self.wanted.of(x)
     }
 
     /// Logits and hidden states of x (wanted, e).

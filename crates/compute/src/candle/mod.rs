@@ -13,6 +13,7 @@ mod kv;
 mod matrix;
 mod portable;
 mod program;
+mod rows;
 mod weights;
 
 use wick_spec::{Error, Result, Stop};

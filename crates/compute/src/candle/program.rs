@@ -15,7 +15,9 @@ pub(super) struct Work {
     plan: Plan,
     weights: Weights,
     blocks: Blocks,
-    /// The first of the last steps that read row by row: from there on only wanted rows are computed.
+    /// The last attention step: from its queries on only wanted rows are computed, if there are any.
+    narrow: Option<usize>,
+    /// The first of the last steps that read row by row: from there on nothing is computed for rows not wanted.
     tail: usize,
 }
 
@@ -25,7 +27,8 @@ impl Work {
         let sizes = plan.attention().map(|a| (a.kv_heads, a.head_dim));
         let blocks = Blocks::new(sizes, &backend.device).map_err(|failure| failure.at("keys and values"))?;
         let tail = plan.steps.len() - plan.steps.iter().rev().take_while(|step| by_row(step)).count();
-        Ok(Self { backend: backend.clone(), plan: plan.clone(), weights, blocks, tail })
+        let narrow = plan.steps.iter().rposition(|step| matches!(step, Step::Attention(_)));
+        Ok(Self { backend: backend.clone(), plan: plan.clone(), weights, blocks, narrow, tail })
     }
 }
 
@@ -45,17 +48,21 @@ impl Program for Work {
         }
         let mut call = Call::new(&self.backend, &self.weights, batch, stop).map_err(|failure| failure.at("the batch"))?;
         let mut x = call.embed(&first.weight, e).map_err(|failure| failure.at(&first.weight))?;
+        let few = !batch.wanted.is_empty() && batch.wanted.len() < batch.rows.len();
+        let narrow = self.narrow.filter(|_| few);
         for (i, step) in self.plan.steps.iter().enumerate() {
             stop.check()?;
             if i == self.tail {
                 if batch.wanted.is_empty() {
                     break;
                 }
-                x = call.wanted(&x).map_err(|failure| failure.at("the wanted rows"))?;
+                if narrow.is_none() {
+                    x = call.wanted(x).map_err(|failure| failure.at("the wanted rows"))?;
+                }
             }
             let stepped = match step {
                 Step::Embed(_) => Ok(x),
-                Step::Attention(attention) => call.attention(attention, &self.blocks, x),
+                Step::Attention(attention) => call.attention(attention, &self.blocks, x, narrow == Some(i)),
                 Step::Mlp(mlp) => call.mlp(mlp, x),
                 Step::Norm(norm) => call.norm(norm, &x),
                 Step::Head(head) => call.head(head, &x, outputs).map(|()| x),
