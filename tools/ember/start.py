@@ -1,0 +1,120 @@
+"""Where ember's training starts: random weights, and in two layers a circuit that copies.
+
+To tell of a subject it has never seen, a model must look up what followed the same token earlier and say that next: an
+induction head (Olsson et al. 2022) in layer 1, fed by a head of layer 0 that looks one token back. Gradient descent finds that
+circuit by itself, but only after tens of millions of tokens, which is hours on two cores: nine minutes of training gave every
+plot and no subject. So it is written into the weights, and held there: where to look is fixed, what to make of it is learned.
+
+Of the residual stream, dimension CONSTANT is the same for every token, dimensions PREVIOUS hold a summary of the token before,
+and the rest is the model's own.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from transformers import LlamaForCausalLM
+
+CONSTANT = 0
+PREVIOUS = slice(1, 33)
+RESERVED = slice(0, 33)
+TOKEN = slice(33, None)
+EMBEDDING = 0.06
+# Large, so that it still counts when training has made the embeddings grow.
+CONSTANT_VALUE = 1.2
+COPYING_HEADS = (0, 1, 2)
+# Rotation pairs of a head: fast ones tell neighbours apart, slow ones hardly turn over a story and can compare contents.
+FAST = 6
+SLOW = 7
+LOOK_BACK_STRENGTH = 2.2
+MATCH_STRENGTH = 3.5
+WRITE_SCALE = 0.15
+COPY_SCALE = 0.4
+
+
+@dataclass
+class Held:
+    """Weights that training may not change: `hold` puts them back after each step."""
+
+    parameter: torch.nn.Parameter
+    index: tuple
+    value: torch.Tensor
+
+    @torch.no_grad()
+    def hold(self) -> None:
+        self.parameter[self.index] = self.value
+
+
+def orthonormal(rows: int, columns: int, rng: torch.Generator) -> torch.Tensor:
+    """(rows, columns) with orthonormal rows."""
+    return torch.linalg.qr(torch.randn(columns, rows, generator=rng)).Q.T
+
+
+@torch.no_grad()
+def begin(model: LlamaForCausalLM, seed: int) -> list[Held]:
+    """Fills all weights of `model` (norms stay ones) and returns those of the circuit, to be held."""
+    rng = torch.Generator().manual_seed(seed)
+    for name, p in model.named_parameters():
+        if p.ndim == 2:
+            # What is added to the stream starts small, so that the circuit is not drowned in noise.
+            std = 0.002 if "o_proj" in name or "down_proj" in name else p.shape[1] ** -0.5
+            p.copy_(std * torch.randn(p.shape, generator=rng))
+    embedding = model.model.embed_tokens.weight
+    embedding.mul_(EMBEDDING / embedding.std())
+    embedding[:, RESERVED] = 0
+    embedding[:, CONSTANT] = CONSTANT_VALUE
+    d = model.config.head_dim
+    width = model.config.hidden_size - RESERVED.stop
+    summary = orthonormal(d, width, rng)
+    first, second = model.model.layers[0], model.model.layers[1]
+    look_back(first.self_attn, d, model.config.rope_parameters["rope_theta"], summary)
+    first.mlp.down_proj.weight[RESERVED] = 0
+    for head in COPYING_HEADS:
+        copy(second.self_attn, head, d, summary, orthonormal(d, width, rng))
+
+    one, heads = slice(0, d), slice(0, d * len(COPYING_HEADS))
+    everything = slice(None)
+    circuit = [
+        (embedding, (everything, RESERVED)),
+        (first.input_layernorm.weight, (everything,)),
+        (second.input_layernorm.weight, (everything,)),
+        (first.self_attn.q_proj.weight, (one,)),
+        (first.self_attn.k_proj.weight, (one,)),
+        (first.self_attn.v_proj.weight, (one,)),
+        (first.self_attn.o_proj.weight, (everything, one)),
+        (first.self_attn.o_proj.weight, (RESERVED,)),
+        (first.mlp.down_proj.weight, (RESERVED,)),
+        (second.self_attn.q_proj.weight, (heads,)),
+        (second.self_attn.k_proj.weight, (heads,)),
+    ]
+    return [Held(p, index, p[index].clone()) for p, index in circuit]
+
+
+def look_back(attention, d: int, theta: float, summary: torch.Tensor) -> None:
+    """Head 0 of layer 0 attends to the position before, by its rotation alone, and writes a summary of it to PREVIOUS."""
+    head = slice(0, d)
+    for weight in (attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight):
+        weight[head] = 0
+    for j in range(FAST):
+        angle = torch.tensor(theta ** (-2 * j / d))
+        attention.k_proj.weight[j, CONSTANT] = LOOK_BACK_STRENGTH
+        attention.q_proj.weight[j, CONSTANT] = LOOK_BACK_STRENGTH * torch.cos(angle)
+        attention.q_proj.weight[j + d // 2, CONSTANT] = -LOOK_BACK_STRENGTH * torch.sin(angle)
+    attention.v_proj.weight[head, TOKEN] = summary
+    attention.o_proj.weight[:, head] = 0
+    attention.o_proj.weight[RESERVED] = 0
+    attention.o_proj.weight[PREVIOUS, head] = WRITE_SCALE * torch.eye(d)
+
+
+def copy(attention, head: int, d: int, summary: torch.Tensor, share: torch.Tensor) -> None:
+    """A head of layer 1: attends to where the token before was the present token, and says `share` of what stood there."""
+    rows = slice(head * d, (head + 1) * d)
+    for weight in (attention.q_proj.weight, attention.k_proj.weight):
+        weight[rows] = 0
+    for j in range(SLOW, d // 2):
+        for i in (j, j + d // 2):
+            attention.q_proj.weight[head * d + i, TOKEN] = MATCH_STRENGTH * summary[i]
+            attention.k_proj.weight[head * d + i, PREVIOUS.start + i] = MATCH_STRENGTH
+    attention.v_proj.weight[rows] = 0
+    attention.v_proj.weight[rows, TOKEN] = share
+    attention.o_proj.weight[:, rows] = 0
+    attention.o_proj.weight[TOKEN, rows] = COPY_SCALE * share.T
