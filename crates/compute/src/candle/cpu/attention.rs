@@ -9,6 +9,7 @@ use std::ops::Range;
 use wick_spec::Stop;
 
 use super::pool::{Shared, each};
+use super::product::{View, product};
 use super::simd;
 use crate::candle::kv::runs;
 
@@ -41,8 +42,6 @@ pub(in crate::candle) struct Sequence<'a> {
 /// Rows of scores a task has at most, and scores, so that they stay in the second-level cache.
 const TILE_ROWS: usize = 64;
 const TILE_SCORES: usize = 1 << 16;
-/// From this many rows on a tiled product beats a loop over keys.
-const PRODUCT_ROWS: usize = 12;
 
 struct Task {
     sequence: usize,
@@ -117,7 +116,7 @@ struct Call<'a> {
     out: Shared,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
     fn run(&self, task: &Task, scratch: &mut Scratch) {
         let Heads { heads: h, kv_heads: g, head_dim: d, scale, window } = self.heads;
         let (sequence, group) = (&self.sequences[task.sequence], h / g);
@@ -141,10 +140,11 @@ impl Call<'_> {
         scratch.out.clear();
         scratch.out.resize(m * d, 0.0);
 
-        let kv = |slot: usize| (slot * g + task.kv_head) * d;
+        // (tokens, d) from a slot on, of this kv-head.
+        let kv = |of: &'a [f32], slot: usize| View { values: &of[(slot * g + task.kv_head) * d..], row: g * d, column: 1 };
         for (slot, run) in runs(sequence.blocks, seen.clone()) {
-            let scores = &mut scratch.scores[run.start - seen.start..];
-            scores_of_run(&scratch.q, d, &self.keys[kv(slot)..], g * d, run.len(), scores, n, m);
+            let (q, keys) = (View { values: &scratch.q, row: d, column: 1 }, kv(self.keys, slot).turned());
+            product((m, run.len(), d), &mut scratch.scores[run.start - seen.start..], n, q, keys, false);
         }
         let mut sums = [0.0; TILE_ROWS];
         let mut more = Vec::new();
@@ -164,8 +164,8 @@ impl Call<'_> {
             *sum = simd::exp_sum(row, simd::max(row));
         }
         for (slot, run) in runs(sequence.blocks, seen.clone()) {
-            let weights = &scratch.scores[run.start - seen.start..];
-            mix_run(weights, n, &self.values[kv(slot)..], g * d, run.len(), &mut scratch.out, d, m);
+            let weights = View { values: &scratch.scores[run.start - seen.start..], row: n, column: 1 };
+            product((m, d, run.len()), &mut scratch.out, d, weights, kv(self.values, slot), true);
         }
         for (i, sum) in sums.iter().enumerate() {
             // SAFETY: row and head of `place(i)` belong to this task alone, and lie inside `out`, which is as long as `q`.
@@ -174,73 +174,6 @@ impl Call<'_> {
                 *out = x / sum;
             }
         }
-    }
-}
-
-/// `scores[i * stride + p] = q[i] · keys[p]`; q: (m, d), keys start every `step` elements.
-#[allow(clippy::too_many_arguments)]
-fn scores_of_run(q: &[f32], d: usize, keys: &[f32], step: usize, n: usize, scores: &mut [f32], stride: usize, m: usize) {
-    if m < PRODUCT_ROWS {
-        return simd::score(q, d, keys, step, n, scores, stride);
-    }
-    assert!(q.len() >= m * d && keys.len() >= (n - 1) * step + d && scores.len() >= (m - 1) * stride + n);
-    // SAFETY: the assertion above is what the strides reach.
-    unsafe {
-        product(m, n, d, (scores.as_mut_ptr(), stride, 1), (q.as_ptr(), d, 1), (keys.as_ptr(), 1, step), false);
-    }
-}
-
-/// `out[i] += Σ weights[i * stride + p] · values[p]`; out: (m, d), values start every `step` elements.
-#[allow(clippy::too_many_arguments)]
-fn mix_run(weights: &[f32], stride: usize, values: &[f32], step: usize, n: usize, out: &mut [f32], d: usize, m: usize) {
-    if m < PRODUCT_ROWS {
-        return simd::mix(weights, stride, values, step, n, out, d);
-    }
-    assert!(weights.len() >= (m - 1) * stride + n && values.len() >= (n - 1) * step + d && out.len() >= m * d);
-    // SAFETY: the assertion above is what the strides reach.
-    unsafe {
-        product(m, d, n, (out.as_mut_ptr(), d, 1), (weights.as_ptr(), stride, 1), (values.as_ptr(), step, 1), true);
-    }
-}
-
-/// `c = a · b`, or `c += a · b`, on this thread; c: (m, n), a: (m, k), b: (k, n), each a pointer, the distance of rows and the
-/// distance of columns.
-///
-/// # Safety
-/// What the sizes and distances reach is inside one allocation each, and c is the caller's alone.
-pub(super) unsafe fn product(
-    m: usize,
-    n: usize,
-    k: usize,
-    (c, c_row, c_column): (*mut f32, usize, usize),
-    (a, a_row, a_column): (*const f32, usize, usize),
-    (b, b_row, b_column): (*const f32, usize, usize),
-    add: bool,
-) {
-    let signed = |distance: usize| distance as isize;
-    // SAFETY: the caller's promise; `gemm` reads and writes what sizes and distances reach.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c,
-            signed(c_column),
-            signed(c_row),
-            add,
-            a,
-            signed(a_column),
-            signed(a_row),
-            b,
-            signed(b_column),
-            signed(b_row),
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
     }
 }
 

@@ -13,8 +13,8 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use wick_spec::{Result, Stop};
 use wick_weights::{DType, Tensor};
 
-use super::attention::product;
 use super::pool::{Shared, each, threads};
+use super::product::{View, product_to};
 use super::{dots, packed, with};
 use crate::candle::failure::Fallible;
 use crate::candle::matrix::{Aligned, ggml};
@@ -205,8 +205,9 @@ impl Matrix {
             return Ok(());
         }
         self.decoded(bytes, first, count, |w| {
-            // SAFETY: x is (t, k), w is (count, k) and y the caller's promise.
-            unsafe { product(t, count, k, (y, n, 1), (x.as_ptr(), k, 1), (w.as_ptr(), 1, k), false) };
+            let (x, w) = (View { values: x, row: k, column: 1 }, View { values: w, row: k, column: 1 });
+            // SAFETY: the caller's promise.
+            unsafe { product_to((t, count, k), y, n, x, w.turned(), false) };
         })
     }
 

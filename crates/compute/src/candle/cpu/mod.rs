@@ -5,6 +5,7 @@ mod dots;
 mod matrix;
 mod packed;
 mod pool;
+mod product;
 mod rows;
 mod simd;
 

@@ -39,26 +39,6 @@ pub(super) fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
 /// Elements a loop takes at once: four vectors of AVX2.
 pub(super) const LANES: usize = 32;
 
-#[inline(always)]
-fn dot_body<const FMA: bool>(x: &[f32], y: &[f32]) -> f32 {
-    let (xs, x_rest) = x.as_chunks::<LANES>();
-    let (ys, y_rest) = y.as_chunks::<LANES>();
-    let mut sums = [0.0f32; LANES];
-    for (x, y) in xs.iter().zip(ys) {
-        for i in 0..LANES {
-            sums[i] = madd::<FMA>(x[i], y[i], sums[i]);
-        }
-    }
-    let (xs, x_rest) = x_rest.as_chunks::<8>();
-    let (ys, y_rest) = y_rest.as_chunks::<8>();
-    for (x, y) in xs.iter().zip(ys) {
-        for i in 0..8 {
-            sums[i] = madd::<FMA>(x[i], y[i], sums[i]);
-        }
-    }
-    x_rest.iter().zip(y_rest).fold(sum_of(&sums), |sum, (x, y)| madd::<FMA>(*x, *y, sum))
-}
-
 /// The sum, in pairs.
 #[inline(always)]
 pub(super) fn sum_of(sums: &[f32; LANES]) -> f32 {
@@ -67,13 +47,6 @@ pub(super) fn sum_of(sums: &[f32; LANES]) -> f32 {
         eight[i] = (sums[i] + sums[i + 8]) + (sums[i + 16] + sums[i + 24]);
     }
     ((eight[0] + eight[4]) + (eight[1] + eight[5])) + ((eight[2] + eight[6]) + (eight[3] + eight[7]))
-}
-
-#[inline(always)]
-fn axpy_body<const FMA: bool>(a: f32, x: &[f32], y: &mut [f32]) {
-    for (y, x) in y.iter_mut().zip(x) {
-        *y = madd::<FMA>(a, *x, *y);
-    }
 }
 
 /// `e^x` for x ≤ 0 to a few units in the last place; 2^-126 or so below -87. Halving and doubling in the exponent's bits, the
@@ -93,30 +66,6 @@ fn exp<const FMA: bool>(x: f32) -> f32 {
     let p = madd::<FMA>(p, r * r, r) + 1.0;
     // p times 2^n: n is in the bits of `shifted`, whose others the shift drops.
     f32::from_bits(p.to_bits().wrapping_add(shifted.to_bits() << 23))
-}
-
-vectorised! {
-    /// `scores[j * stride + p] = q[j] · keys[p]` for the n keys that start every `step` elements; `q`: (m, d).
-    fn score(q: &[f32], d: usize, keys: &[f32], step: usize, n: usize, scores: &mut [f32], stride: usize) {
-        for p in 0..n {
-            let key = &keys[p * step..][..d];
-            for (j, q) in q.chunks_exact(d).enumerate() {
-                scores[j * stride + p] = dot_body::<FMA>(q, key);
-            }
-        }
-    }
-}
-
-vectorised! {
-    /// `out[j] += Σ weights[j * stride + p] · values[p]` for the n values that start every `step` elements; `out`: (m, d).
-    fn mix(weights: &[f32], stride: usize, values: &[f32], step: usize, n: usize, out: &mut [f32], d: usize) {
-        for p in 0..n {
-            let value = &values[p * step..][..d];
-            for (j, out) in out.chunks_exact_mut(d).enumerate() {
-                axpy_body::<FMA>(weights[j * stride + p], value, out);
-            }
-        }
-    }
 }
 
 vectorised! {
@@ -186,7 +135,22 @@ vectorised! {
 vectorised! {
     /// `x · y`.
     fn dot(x: &[f32], y: &[f32]) -> f32 {
-        dot_body::<FMA>(x, y)
+        let (xs, x_rest) = x.as_chunks::<LANES>();
+        let (ys, y_rest) = y.as_chunks::<LANES>();
+        let mut sums = [0.0f32; LANES];
+        for (x, y) in xs.iter().zip(ys) {
+            for i in 0..LANES {
+                sums[i] = madd::<FMA>(x[i], y[i], sums[i]);
+            }
+        }
+        let (xs, x_rest) = x_rest.as_chunks::<8>();
+        let (ys, y_rest) = y_rest.as_chunks::<8>();
+        for (x, y) in xs.iter().zip(ys) {
+            for i in 0..8 {
+                sums[i] = madd::<FMA>(x[i], y[i], sums[i]);
+            }
+        }
+        x_rest.iter().zip(y_rest).fold(sum_of(&sums), |sum, (x, y)| madd::<FMA>(*x, *y, sum))
     }
 }
 
@@ -196,21 +160,12 @@ mod tests {
     use wick_testkit::{Random, assert_close};
 
     #[test]
-    fn dots_and_mixes_at_odd_lengths() {
+    fn dots_at_odd_lengths() {
         let mut random = Random::new(1);
-        for d in [1, 7, 8, 31, 32, 33, 64, 100] {
-            let (x, y) = (random.values(3 * d, 1.0), random.values(5 * d, 1.0));
-            let expected = |j: usize, i: usize| x[j * d..][..d].iter().zip(&y[i * d..][..d]).map(|(x, y)| x * y).sum::<f32>();
-            let all: Vec<f32> = (0..3).flat_map(|j| (0..5).map(move |i| (j, i))).map(|(j, i)| expected(j, i)).collect();
-            let mut scores = vec![0.0; 15];
-            score(&x, d, &y, d, 5, &mut scores, 5);
-            assert_close(&scores, &all, 1e-5, "score");
-
-            let mut mixed = vec![1.0; 3 * d];
-            mix(&all, 5, &y, d, 5, &mut mixed, d);
-            let sum = |j: usize, c: usize| 1.0 + (0..5).map(|i| all[j * 5 + i] * y[i * d + c]).sum::<f32>();
-            let expected: Vec<f32> = (0..3).flat_map(|j| (0..d).map(move |c| (j, c))).map(|(j, c)| sum(j, c)).collect();
-            assert_close(&mixed, &expected, 1e-5, "mix");
+        for n in [0, 1, 7, 8, 31, 32, 33, 64, 100] {
+            let (x, y) = (random.values(n, 1.0), random.values(n, 1.0));
+            let expected: f32 = x.iter().zip(&y).map(|(x, y)| x * y).sum();
+            assert_close(&[dot(&x, &y)], &[expected], 1e-5, "dot");
         }
     }
 
