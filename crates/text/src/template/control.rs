@@ -66,9 +66,19 @@ impl ControlTexts {
     }
 
     fn mark_text(&self, text: &mut String, mark: Mark, assistant: bool) {
-        for at in self.marks(text, assistant).into_iter().rev() {
-            text.insert(at, mark.0);
+        let marks = self.marks(text, assistant);
+        if marks.is_empty() {
+            return;
         }
+        let mut marked = String::with_capacity(text.len() + marks.len() * mark.0.len_utf8());
+        let mut from = 0;
+        for at in marks {
+            marked.push_str(&text[from..at]);
+            marked.push(mark.0);
+            from = at;
+        }
+        marked.push_str(&text[from..]);
+        *text = marked;
     }
 
     /// Where marks go in `text`: behind the first character of each control text in it, and of one that it ends in the middle of,
