@@ -48,7 +48,8 @@ fn tensors(all: Option<DType>) -> Vec<(String, TensorInfo)> {
         // As llama.cpp mixes them: the first and last eighth, and every third of the rest.
         let more = !(LAYERS / 8..7 * LAYERS / 8).contains(&layer) || (layer - LAYERS / 8) % 3 == 2;
         let better = if more { DType::Q6_K } else { DType::Q4_K };
-        let mut add = |part: &str, dtype, shape: &[usize]| list.push(tensor(&format!("blk.{layer}.{part}.weight"), dtype, shape));
+        let mut add =
+            |part: &str, dtype, shape: &[usize]| list.push(tensor(&format!("blk.{layer}.{part}.weight"), dtype, shape));
         add("attn_norm", DType::F32, &[HIDDEN]);
         add("attn_q", of(DType::Q4_K), &[HIDDEN, HIDDEN]);
         add("attn_k", of(DType::Q4_K), &[kv, HIDDEN]);
@@ -64,7 +65,9 @@ fn tensors(all: Option<DType>) -> Vec<(String, TensorInfo)> {
 
 fn make(path: &Path, dtype: Option<&str>) -> Result<()> {
     let all = match dtype {
-        Some(name) => Some(DType::from_name(name).ok_or_else(|| Error::invalid_request(format!("There is no type {name}.")))?),
+        Some(name) => {
+            Some(DType::from_name(name).ok_or_else(|| Error::invalid_request(format!("There is no type {name}.")))?)
+        }
         None => None,
     };
     let mut metadata = Metadata::new();
@@ -115,8 +118,12 @@ fn values(info: &TensorInfo, random: &mut Random) -> Vec<u8> {
         DType::Q8_0 => scales(&[(0, 3e-4)]),
         DType::Q4_0 | DType::Q5_0 => scales(&[(0, 3e-3)]),
         DType::Q4_1 | DType::Q5_1 => scales(&[(0, 3e-3), (2, -0.03)]),
-        DType::F16 => bytes.chunks_exact_mut(2).for_each(|x| x.copy_from_slice(&half::f16::from_f32(random.signed(0.03)).to_le_bytes())),
-        DType::BF16 => bytes.chunks_exact_mut(2).for_each(|x| x.copy_from_slice(&half::bf16::from_f32(random.signed(0.03)).to_le_bytes())),
+        DType::F16 => bytes
+            .chunks_exact_mut(2)
+            .for_each(|x| x.copy_from_slice(&half::f16::from_f32(random.signed(0.03)).to_le_bytes())),
+        DType::BF16 => bytes
+            .chunks_exact_mut(2)
+            .for_each(|x| x.copy_from_slice(&half::bf16::from_f32(random.signed(0.03)).to_le_bytes())),
         _ => bytes.chunks_exact_mut(4).for_each(|x| x.copy_from_slice(&random.signed(0.03).to_le_bytes())),
     }
     bytes

@@ -135,8 +135,7 @@ impl<'a> Call<'a> {
 
     /// q (t, h, d) over each sequence's keys and values: (t, h, d).
     fn attend(&self, a: &Attention, layer: &Layer, q: &Tensor, rows: &Rows<'_>) -> Fallible<Tensor> {
-        let heads =
-            Heads { heads: a.heads, kv_heads: a.kv_heads, head_dim: a.head_dim, scale: a.scale, window: a.window };
+        let heads = Heads { heads: a.heads, kv_heads: a.kv_heads, head_dim: a.head_dim, scale: a.scale, window: a.window };
         match self.backend.kernels {
             Kernels::Slices => {
                 let mut out = vec![0.0; q.elem_count()];

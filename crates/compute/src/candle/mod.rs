@@ -55,7 +55,9 @@ impl Candle {
     /// that has them.
     pub fn new(device: Device) -> Result<Self> {
         let missing = |name: &str, package: &str| {
-            Err(Error::unsupported(format!("Device {name} is not in this build; it will come with {package}. Use device cpu.")))
+            Err(Error::unsupported(format!(
+                "Device {name} is not in this build; it will come with {package}. Use device cpu."
+            )))
         };
         match device {
             Device::Cpu => Ok(Self::cpu()),

@@ -39,7 +39,8 @@ impl Weights {
             }
         }
         // The head sees one row of a prompt, which needs no packed copy.
-        let head = plan.steps.last().and_then(|step| if let Step::Head(head) = step { Some(&head.linear.weight) } else { None });
+        let head =
+            plan.steps.last().and_then(|step| if let Step::Head(head) = step { Some(&head.linear.weight) } else { None });
         let mut done = 0;
         for some in held(backend, plan, tensors)?.chunks(cpu::threads()) {
             stop.check()?;

@@ -206,7 +206,9 @@ mod tests {
     #[test]
     fn tiles_and_runs_equal_the_definition() {
         let mut random = Random::new(3);
-        for (heads, kv_heads, head_dim, window) in [(4, 2, 6, None), (3, 3, 16, Some(5)), (16, 1, 8, None), (80, 1, 4, Some(40))] {
+        for (heads, kv_heads, head_dim, window) in
+            [(4, 2, 6, None), (3, 3, 16, Some(5)), (16, 1, 8, None), (80, 1, 4, Some(40))]
+        {
             let heads = Heads { heads, kv_heads, head_dim, scale: 0.4, window };
             let blocks: [&[u32]; 3] = [&[4, 5, 6, 1], &[0], &[3, 2, 7]];
             let sequences = [

@@ -261,8 +261,7 @@ mod tests {
                 for t in [1, 2, 5, 9, 130] {
                     let x = random.values(t * k, 1.0);
                     let dot = |x: &[f32], w: &[f32]| x.iter().zip(w).map(|(x, w)| x * w).sum::<f32>();
-                    let expected: Vec<f32> =
-                        x.chunks(k).flat_map(|x| decoded.chunks(k).map(move |w| dot(x, w))).collect();
+                    let expected: Vec<f32> = x.chunks(k).flat_map(|x| decoded.chunks(k).map(move |w| dot(x, w))).collect();
                     let x = Candle::from_vec(x, (t, k), &Device::Cpu).expect("as many values");
                     let y = matrix.forward(&x, &Stop::default()).expect("sizes fit");
                     assert_eq!(y.dims(), [t, n]);

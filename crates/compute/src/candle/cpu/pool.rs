@@ -1,15 +1,15 @@
 //! The pool: candle's own barrier pool, so that its kernels and ours never compete for a core.
-//!
-//! It is one for the process and its size is read from the environment when it is first used: `CANDLE_NUM_THREADS`, else
-//! `RAYON_NUM_THREADS`, else the physical cores. Whoever wants another number sets both variables before the first model is
-//! loaded (in Node an assignment to `process.env` before the addon loads reaches them).
 
 use std::ops::Range;
 
 use candle_core::utils::{barrier_pool, get_num_threads};
 
-/// How many threads candle computes with in this process, the caller's included: what the environment says now, which is final
-/// once a model was loaded.
+/// How many threads candle computes with in this process, the caller's included.
+///
+/// There is one pool for the process, made at the first load with what the environment says then: `CANDLE_NUM_THREADS`, else
+/// `RAYON_NUM_THREADS`, else the physical cores. Whoever wants another number sets both variables before that (in Node by an
+/// assignment to `process.env` before the addon loads); `RAYON_NUM_THREADS` alone sizes the pools that `Candle::cpu`
+/// does not use. What is given back is what the environment says now.
 pub fn threads() -> usize {
     let wanted = std::env::var("CANDLE_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n: &usize| n > 0);
     wanted.unwrap_or_else(get_num_threads)

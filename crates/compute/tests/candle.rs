@@ -1,0 +1,136 @@
+//! What the step-by-step tests, in f32, cannot show of the candle backend: quantised weights, weights in a file.
+#![cfg(feature = "candle")]
+
+use std::path::PathBuf;
+
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{Device, Tensor};
+use wick_compute::candle::Candle;
+use wick_compute::reference::Reference;
+use wick_compute::{BLOCK, Backend, Batch, Input, Outputs, Program, RopeLayout, Row, Span, Want, Wanted};
+use wick_spec::{Code, Stop};
+use wick_testkit::{Checkpoint, Random, Shape, assert_close};
+use wick_weights::gguf::{File, Metadata, Writer};
+use wick_weights::{DType, OpenOptions, Tensors};
+
+/// Rows of whole blocks of every type.
+const SHAPE: Shape = Shape {
+    hidden: 256,
+    vocab: 64,
+    ffn: 512,
+    layers: 2,
+    heads: 4,
+    kv_heads: 2,
+    head_dim: 64,
+    pairs: 32,
+    layout: RopeLayout::Neox,
+    qk_norm: true,
+    qkv_bias: true,
+    other_bias: false,
+    window: None,
+    tied: false,
+};
+
+/// The shape's weights, its matrices in other types by turns.
+fn checkpoint(types: &[(DType, GgmlDType)]) -> Checkpoint {
+    let plain = SHAPE.checkpoint(3);
+    let mut file = plain.clone();
+    let mut turn = types.iter().cycle();
+    for (name, tensor) in plain.iter() {
+        let &[n, k] = &tensor.info().shape[..] else { continue };
+        let (dtype, ggml) = turn.next().expect("types to take turns");
+        let values = Tensor::from_vec(tensor.to_f32().expect("f32"), (n, k), &Device::Cpu).expect("as many");
+        let blocks = QTensor::quantize(&values, *ggml).expect("whole blocks");
+        file.insert_bytes(name, *dtype, &[n, k], &blocks.data().expect("on the CPU"));
+    }
+    file
+}
+
+fn program(backend: &dyn Backend, tensors: &dyn Tensors) -> Box<dyn Program> {
+    let mut program = backend.prepare(&SHAPE.plan(), tensors, &mut |_| {}, &Stop::default()).expect("it fits the plan");
+    program.state().grow(4).expect("small");
+    program
+}
+
+/// Tokens `cached ..` of a sequence, the last wanted.
+fn batch(ids: &[u32], cached: usize) -> Batch {
+    let rows = ids.iter().enumerate().skip(cached);
+    let rows: Vec<Row> = rows.map(|(n, id)| Row { input: Input::Token(*id), position: n as u32 }).collect();
+    Batch {
+        spans: vec![Span { rows: 0..rows.len(), cached, blocks: vec![2, 0, 1] }],
+        wanted: vec![Wanted { row: rows.len() - 1, want: Want::Logits }],
+        embeddings: Vec::new(),
+        rows,
+    }
+}
+
+fn logits(program: &mut dyn Program, batch: &Batch) -> Vec<f32> {
+    let mut outputs = Outputs::default();
+    program.run(batch, &mut outputs, &Stop::default()).expect("in order");
+    outputs.logits
+}
+
+#[test]
+fn quantised_weights_give_the_references_logits_at_every_number_of_rows() {
+    use DType::*;
+    let mixes: [&[(DType, GgmlDType)]; 4] = [
+        &[(Q4_K, GgmlDType::Q4K), (Q6_K, GgmlDType::Q6K), (Q8_0, GgmlDType::Q8_0)],
+        &[(F16, GgmlDType::F16), (BF16, GgmlDType::BF16)],
+        &[(Q4_0, GgmlDType::Q4_0), (Q5_1, GgmlDType::Q5_1), (Q5_0, GgmlDType::Q5_0), (Q4_1, GgmlDType::Q4_1)],
+        &[(Q5_K, GgmlDType::Q5K), (Q3_K, GgmlDType::Q3K), (Q2_K, GgmlDType::Q2K)],
+    ];
+    let mut random = Random::new(5);
+    let ids: Vec<u32> = (0..2 * BLOCK + 12).map(|_| random.below(SHAPE.vocab) as u32).collect();
+    for types in mixes {
+        let tensors = checkpoint(types);
+        for backend in [Candle::cpu(), Candle::portable()] {
+            let (mut truth, mut fast) = (program(&Reference, &tensors), program(&backend, &tensors));
+            for rows in [0..2 * BLOCK, 2 * BLOCK..2 * BLOCK + 1, 2 * BLOCK + 1..2 * BLOCK + 4, 2 * BLOCK + 4..ids.len()] {
+                let batch = batch(&ids[..rows.end], rows.start);
+                let (expected, actual) = (logits(&mut *truth, &batch), logits(&mut *fast, &batch));
+                // Products of blocks round x to eight bits.
+                assert_close(&actual, &expected, 3e-2, &format!("{types:?}, {backend:?}, {rows:?}"));
+            }
+        }
+    }
+}
+
+/// A GGUF file of the tensors that goes when it is dropped.
+struct Gguf(PathBuf);
+
+impl Gguf {
+    fn new(name: &str, tensors: &Checkpoint) -> Self {
+        let path = std::env::temp_dir().join(format!("wick-candle-{}-{name}.gguf", std::process::id()));
+        let list: Vec<_> = tensors.iter().map(|(name, tensor)| (name.to_owned(), tensor.info().clone())).collect();
+        let mut writer = Writer::create(&path, &Metadata::new(), &list).expect("a folder to write in");
+        for (name, tensor) in tensors.iter() {
+            writer.write(name, tensor.bytes().expect("in memory")).expect("room");
+        }
+        writer.finish().expect("room");
+        Self(path)
+    }
+}
+
+impl Drop for Gguf {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_file_cut_under_a_loaded_model_is_an_error_and_not_the_end() {
+    let tensors = checkpoint(&[(DType::Q4_K, GgmlDType::Q4K), (DType::F16, GgmlDType::F16), (DType::Q5_0, GgmlDType::Q5_0)]);
+    let path = Gguf::new("cut", &tensors);
+    let file = File::open(&path.0, &OpenOptions::default()).expect("just written");
+    let mut program = program(&Candle::cpu(), &file);
+    let ids: Vec<u32> = (0..20).collect();
+    assert_eq!(logits(&mut *program, &batch(&ids, 0)).len(), SHAPE.vocab);
+    let cut =
+        std::fs::OpenOptions::new().write(true).open(&path.0).and_then(|file| file.set_len(file.metadata()?.len() / 3));
+    cut.expect("it is ours");
+    for (first, last) in [(0, 20), (19, 20)] {
+        let error =
+            program.run(&batch(&ids[..last], first), &mut Outputs::default(), &Stop::default()).expect_err("it was cut");
+        assert_eq!(error.code(), Code::ModelInvalid, "{error}");
+    }
+}
