@@ -38,10 +38,27 @@ pub(super) unsafe fn product_to(
     let (a_row, a_column, b_row, b_column) = (a.row as isize, a.column as isize, b.row as isize, b.column as isize);
     let (a, b, one_thread) = (a.values.as_ptr(), b.values.as_ptr(), gemm::Parallelism::None);
     // SAFETY: a and b hold what is read by the assertion, c what is written by the caller's promise.
-    #[rustfmt::skip]
     unsafe {
         gemm::gemm(
-            m, n, k, c, 1, c_row as isize, add, a, a_column, a_row, b, b_column, b_row, 1.0, 1.0, false, false, false, one_thread,
+            m,
+            n,
+            k,
+            c,
+            1,
+            c_row as isize,
+            add,
+            a,
+            a_column,
+            a_row,
+            b,
+            b_column,
+            b_row,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            one_thread,
         );
     }
 }
