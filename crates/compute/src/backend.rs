@@ -27,7 +27,13 @@ pub trait Backend: Send + Sync {
 
     /// Loads the weights. `progress` is told the bytes of weights done after each tensor; `stop` ends the load with
     /// `cancelled`. Every tensor's shape is held to the plan: `model-invalid` names the one that differs.
-    fn prepare(&self, plan: &Plan, tensors: &dyn Tensors, progress: &mut dyn FnMut(u64), stop: &Stop) -> Result<Box<dyn Program>>;
+    fn prepare(
+        &self,
+        plan: &Plan,
+        tensors: &dyn Tensors,
+        progress: &mut dyn FnMut(u64),
+        stop: &Stop,
+    ) -> Result<Box<dyn Program>>;
 }
 
 /// A plan with its weights and the state of its sequences.
