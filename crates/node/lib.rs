@@ -4,6 +4,7 @@
 //! that the addon needs no async runtime.
 
 #![allow(missing_docs, reason = "napi generates items without documentation beside ours")]
+#![cfg_attr(test, allow(dead_code, reason = "napi registers nothing in a test build"))]
 #![allow(unreachable_pub, reason = "napi exports what Rust does not reach")]
 
 mod convert;

@@ -1,7 +1,5 @@
 //! Loads a fixture checkpoint and reads sessions to their end, with channels in place of promises.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
-
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -10,17 +8,17 @@ use wick_engine::spec::{Event, FinishReason, Overflow, Prompt, Request, Result, 
 use wick_engine::{BackendKind, LoadOptions, Log, Model, Session, load};
 
 /// Long enough for any test here on a busy machine; what takes longer hangs.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-pub fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../__test__/fixtures").join(name)
 }
 
-pub fn options(name: &str) -> LoadOptions {
+pub(crate) fn options(name: &str) -> LoadOptions {
     LoadOptions { path: fixture(name), backend: BackendKind::Reference, ..LoadOptions::default() }
 }
 
-pub fn try_load(options: LoadOptions) -> Result<Model> {
+pub(crate) fn try_load(options: LoadOptions) -> Result<Model> {
     let (send, receive) = mpsc::channel();
     load(options, Box::new(|_, _| ()), Log::none(), Stop::default(), move |model| {
         send.send(model).expect("the test listens")
@@ -28,12 +26,12 @@ pub fn try_load(options: LoadOptions) -> Result<Model> {
     receive.recv_timeout(PATIENCE).expect("a load answers")
 }
 
-pub fn model(name: &str) -> Model {
+pub(crate) fn model(name: &str) -> Model {
     try_load(options(name)).expect("the fixture loads")
 }
 
 /// Greedy, from token ids, to a fixed length.
-pub fn greedy(tokens: &[u32], max_tokens: u32) -> Request {
+pub(crate) fn greedy(tokens: &[u32], max_tokens: u32) -> Request {
     Request {
         prompt: Prompt::Tokens(tokens.to_vec()),
         sampling: Sampling { temperature: 0.0, logprobs: Some(0), ..Sampling::default() },
@@ -44,7 +42,7 @@ pub fn greedy(tokens: &[u32], max_tokens: u32) -> Request {
     }
 }
 
-pub fn next(session: &Session) -> Result<Option<Vec<Event>>> {
+pub(crate) fn next(session: &Session) -> Result<Option<Vec<Event>>> {
     let (send, receive) = mpsc::channel();
     session.next(Box::new(move |events| send.send(events).expect("the test listens")));
     receive.recv_timeout(PATIENCE).expect("a session answers")
@@ -52,14 +50,14 @@ pub fn next(session: &Session) -> Result<Option<Vec<Event>>> {
 
 /// Everything a session said.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub struct Said {
-    pub ids: Vec<u32>,
-    pub text: String,
-    pub finish: Option<(FinishReason, Option<String>, Usage)>,
+pub(crate) struct Said {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) text: String,
+    pub(crate) finish: Option<(FinishReason, Option<String>, Usage)>,
 }
 
 impl Said {
-    pub fn hear(&mut self, events: Vec<Event>) {
+    pub(crate) fn hear(&mut self, events: Vec<Event>) {
         for event in events {
             assert!(self.finish.is_none(), "nothing follows the finish");
             match event {
@@ -73,12 +71,12 @@ impl Said {
         }
     }
 
-    pub fn usage(&self) -> Usage {
+    pub(crate) fn usage(&self) -> Usage {
         self.finish.as_ref().expect("it finished").2
     }
 }
 
-pub fn read(session: &Session) -> Result<Said> {
+pub(crate) fn read(session: &Session) -> Result<Said> {
     let mut said = Said::default();
     while let Some(events) = next(session)? {
         said.hear(events);
@@ -86,6 +84,6 @@ pub fn read(session: &Session) -> Result<Said> {
     Ok(said)
 }
 
-pub fn generate(model: &Model, request: Request) -> Result<Said> {
+pub(crate) fn generate(model: &Model, request: Request) -> Result<Said> {
     read(&model.generate(request)?)
 }
