@@ -72,6 +72,7 @@ pub fn load(
                     answer(Ok(model));
                     let closed = Scheduler::new(parts).run(&commands);
                     drop(commands);
+                    give_memory_back();
                     drop(closed);
                 }
             }
@@ -79,6 +80,15 @@ pub fn load(
     };
     if let Err(error) = Builder::new().name("wick-model".into()).spawn(refused) {
         answer(Err(Error::io(format!("The system gives no thread to the model: {error}."))));
+    }
+}
+
+/// Freed memory stays with the thread's allocator, and threads that come and go with models would each keep some.
+fn give_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it takes no pointers, and may be called from any thread at any time.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 
