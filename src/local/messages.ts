@@ -11,7 +11,7 @@ import { jsonText } from './json.js'
 /** The messages as the JSON text that the engine takes. */
 export function templateMessages(messages: readonly Message[]): string {
   if (!Array.isArray(messages) || messages.length === 0) throw invalid('messages must be an array with at least one message.')
-  return JSON.stringify(messages.flatMap((message, index) => templateMessage(message, `messages[${index}]`)))
+  return jsonText([...messages].flatMap((message, index) => templateMessage(message, `messages[${index}]`)), 'messages')
 }
 
 const byRole: Record<Role, (content: unknown, at: string) => JsonObject[]> = {
@@ -85,7 +85,8 @@ function parts<Given>(content: unknown, at: string, kinds: Record<string, (part:
 }
 
 function list(content: unknown, at: string): readonly unknown[] {
-  if (Array.isArray(content)) return content
+  // Copied, because map passes over the holes of an array and a hole is no part.
+  if (Array.isArray(content)) return [...content]
   throw invalid(`${at}.content must be a string or an array of parts, for role tool an array of results.`)
 }
 
