@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use wick_spec::{Error, Result};
 
 use crate::rendered::is_split;
@@ -96,14 +96,24 @@ fn cut(text: &str, range: Range<usize>, literal: &Literal, marks: &[usize], out:
     out.push(Piece::Text(start..range.end));
 }
 
-/// An automaton over `texts`; `None` when there are none.
+/// Most bytes of a literal; published vocabularies have some of a hundred (runs of spaces).
+const LONGEST: usize = 4096;
+
+/// Up to here a literal may be part of a DFA, which searches fastest and takes time by the square of its depth to build.
+const SHORT: usize = 256;
+
+/// An automaton over `texts`; `None` when there are none. `model-invalid` where one of them is longer than any text needs.
 pub(crate) fn automaton<'a>(texts: impl IntoIterator<Item = &'a str>, kind: MatchKind) -> Result<Option<AhoCorasick>> {
-    let mut texts = texts.into_iter().peekable();
-    if texts.peek().is_none() {
-        return Ok(None);
+    let texts: Vec<&str> = texts.into_iter().collect();
+    let Some(longest) = texts.iter().map(|text| text.len()).max() else { return Ok(None) };
+    if longest > LONGEST {
+        return Err(Error::model_invalid(format!(
+            "The tokenizer has a literal token of {longest} bytes; at most {LONGEST} are searched for."
+        )));
     }
     AhoCorasick::builder()
         .match_kind(kind)
+        .kind((longest > SHORT).then_some(AhoCorasickKind::ContiguousNFA))
         .build(texts)
         .map(Some)
         .map_err(|e| Error::model_invalid(format!("The tokenizer's literal tokens are too many to search for: {e}")))
@@ -128,6 +138,14 @@ mod tests {
         assert_eq!(literals().split(text, &[], false), [Piece::Text(0..17)]);
         assert_eq!(literals().split("       ", &[], false), [Piece::Token(4), Piece::Token(3), Piece::Text(6..7)]);
         assert_eq!(literals().split("", &[], true), []);
+    }
+
+    #[test]
+    fn a_long_literal_is_found_and_an_endless_one_refused() {
+        let of = |n: usize| Literals::new([("a".repeat(n), 7, false)]);
+        let text = "a".repeat(LONGEST + 1);
+        assert_eq!(of(LONGEST).unwrap().split(&text, &[], false), [Piece::Token(7), Piece::Text(LONGEST..LONGEST + 1)]);
+        assert_eq!(of(LONGEST + 1).unwrap_err().code(), wick_spec::Code::ModelInvalid);
     }
 
     #[test]
