@@ -62,9 +62,9 @@ function brokenJson(json, roll) {
     if (key === 'root') continue
     const change = roll(4)
     if (change === 0) delete holder[key]
-    else if (change === 1) holder[roll(2) === 0 ? key : `${key}2`] = odd[roll(odd.length)]
+    else if (change === 1) holder[roll(2) === 0 ? key : `${key}2`] = structuredClone(odd[roll(odd.length)])
     else if (change === 2) holder[key] = structuredClone(Object.values(holder)[roll(Object.keys(holder).length)])
-    else holder[key] = typeof holder[key] === 'number' ? holder[key] + 1 - roll(3) : odd[roll(odd.length)]
+    else holder[key] = typeof holder[key] === 'number' ? holder[key] + 1 - roll(3) : structuredClone(odd[roll(odd.length)])
   }
   return JSON.stringify(broken)
 }

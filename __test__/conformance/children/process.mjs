@@ -139,6 +139,11 @@ const parts = {
     await generate(asked(model, 400)).toReadableStream().cancel()
     await generate(asked(model, 400, { maxTokens: -1 })).collectOrElse(() => {})
     await open(subject, { signal: AbortSignal.abort('no') }).catch(() => {})
+    const fails = () => {
+      throw new Error('a hook of the user')
+    }
+    await open(subject, { onProgress: fails }).catch(() => {})
+    await open(subject, { log: { level: 'debug', write: fails } }).then((model) => model.close(), () => {})
     await model.prepare(long, { signal: AbortSignal.timeout(5) }).catch(() => {})
     const unread = generate(asked(model, 400)).toReadableStream().getReader()
     await unread.read()
