@@ -54,7 +54,11 @@ def with_article(noun: str) -> str:
 
 
 def invented(rng: random.Random) -> str:
-    return "".join(rng.choice(words.SYLLABLES) for _ in range(rng.choice((1, 2, 2, 3)))) + rng.choice(words.CODAS)
+    """A word that nobody has."""
+    if rng.random() < 0.5:
+        return "".join(rng.choice(words.SYLLABLES) for _ in range(rng.choice((1, 2, 2, 3)))) + rng.choice(words.CODAS)
+    syllables = (rng.choice(words.ONSETS) + rng.choice(words.NUCLEI) + rng.choice(words.CLOSES) for _ in range(rng.choice((1, 1, 2))))
+    return "".join(syllables) + rng.choice(words.SUFFIXES)
 
 
 def plural(noun: str) -> str:
@@ -69,11 +73,15 @@ NOUNS = {"place": words.PLACES, "thing": words.THINGS, "creature": words.CREATUR
 
 
 def named(rng: random.Random) -> Subject:
-    """Somebody with a name: known or invented, alone or with what they are ("Tom the fox")."""
+    """Somebody with a name: known or invented, alone or with what they are ("Tom the fox"). Or somewhere with one."""
     pronoun = rng.choice(("she", "he"))
     name = rng.choice(words.FEMALE if pronoun == "she" else words.MALE)
     if rng.random() < 0.4:
         name = invented(rng).capitalize()
+        if rng.random() < 0.4:
+            return Subject(name, name, name, name, "place", "it")
+    if rng.random() < 0.12:
+        name = f"{name} {invented(rng).capitalize()}"
     first = name
     if rng.random() < 0.3:
         first = f"{name} the {rng.choice(words.CREATURES + words.PEOPLE)}".replace("-", " ")
@@ -103,6 +111,8 @@ def common(rng: random.Random, being: bool) -> Subject:
     if rng.random() < 0.12:
         front = rng.choice(NOUNS[rng.choice(list(NOUNS))]) if rng.random() < 0.7 else invented(rng)
         noun = f"{front} {noun}"
+    if rng.random() < 0.03:
+        noun = f"{rng.choice(words.PEOPLE)}'s {noun}"
     noun = noun.replace("-", " ")
     for _ in range(rng.choices((0, 1, 2), (55, 37, 8))[0]):
         noun = f"{rng.choice(words.ADJECTIVES)} {noun}"

@@ -104,6 +104,12 @@ WEATHER = {
     "dark": (["there was no star in the sky", "it grew dark as in a cave"], "the darkness", "the sun rose over the {land}"),
 }
 
+# What invented words are made of: sounds that are easily said, and the letters of English in any order.
 SYLLABLES = """bra bri bro da de di do fa fe fi fo ga gi glo gra ha he ho jo ka ki kra la le li lo lu ma me mi mo na ne ni no pa pe pi po
 ra re ri ro ru sa se shi sko sla so sta ta te ti to tra va ve vi vo wa we wi yo za ze zi zo quo thri spo plu""".split()
 CODAS = "n r l s m t k ck nd ng rd st lt x sh th b g p bble ddle nkle mp rn".split() + [""] * 8
+ONSETS = """b bl br c ch cl cr d dr f fl fr g gl gr h j k kn l m n p ph pl pr qu r s sc sch sh sk sl sm sn sp spl spr squ st str sw t th
+tr tw v w wh wr x y z""".split() + [""]
+NUCLEI = "a e i o u a e i o u ai au ea ee ei eu ia ie io oa oo ou ow ua ue y".split()
+CLOSES = """b ck ct d ff ft g lk ll lm lt m mm mp n nch nd ng nn nt p pp pt r rch rd rk rm rn rr rt s ss st t tch tt th x z zz""".split() + [""] * 14
+SUFFIXES = "er or ist ian eria ing ess ette let ion ine age ship ment ness able ade ard oid us um".split() + [""] * 26
