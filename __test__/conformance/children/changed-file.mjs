@@ -20,17 +20,20 @@ const changes = {
   },
 }
 
+/** How an answer ended; heard from the start, because it may fail before it is waited for. */
+const outcome = (answer) => answer.then(() => 'answered', (error) => error.code ?? String(error))
+
 for (const backend of ['candle', 'reference']) {
   for (const running of [false, true]) {
     const file = join(folder, `${backend}-${running}.gguf`)
     copyFileSync(fixture, file)
     const model = await load(file, { backend })
-    const run = running ? generate(asked(model, 200)).collect() : undefined
+    const run = running ? outcome(generate(asked(model, 200)).collect()) : 'answered'
     if (running) await generate(asked(model, 3)).collect()
     changes[process.argv[2]](file)
-    for (const answer of [run, generate(asked(model, 20)).collect()]) {
-      report({ outcome: await Promise.resolve(answer).then(() => 'answered', (error) => error.code ?? String(error)) })
-    }
+    const another = outcome(generate(asked(model, 20)).collect())
+    report({ outcome: await run })
+    report({ outcome: await another })
     await model.close()
   }
 }
