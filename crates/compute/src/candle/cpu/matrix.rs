@@ -3,7 +3,9 @@
 //! Four ways, by type and by how many rows x has. Few rows: *dots*, ours, of types that candle is slow at, or *blocks*, candle's
 //! integer dot products, both on the file's own bytes. More: *packed*, candle's tiled kernels on the copy they make of some
 //! types, or *panels*, some rows of the weight decoded to f32 in the cache and multiplied with all of x, which any type can.
+//! Beside a quantised weight all four see x in eight bits, so that a prompt is computed as its tokens one by one would be.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Mutex;
 
@@ -15,7 +17,7 @@ use wick_weights::{DType, Tensor};
 
 use super::pool::{Shared, each, threads};
 use super::product::{View, product_to};
-use super::{dots, packed, with};
+use super::{dots, eight_bits, packed, with};
 use crate::candle::failure::Fallible;
 use crate::candle::matrix::{Aligned, ggml};
 
@@ -165,6 +167,10 @@ impl Matrix {
 
     /// With panels of the weight, in parallel.
     fn by_panels(&self, x: &[f32], y: &mut [f32], stop: &Stop) -> Result<()> {
+        let x = &match self.blocks {
+            Some(_) => Cow::Owned(eight_bits::rounded(self.dtype(), x)),
+            None => Cow::Borrowed(x),
+        };
         let (n, k) = (self.outputs, self.inputs);
         let t = x.len() / k.max(1);
         let even = n.div_ceil(8 * threads());
@@ -270,6 +276,22 @@ mod tests {
                     assert_close(&y, &expected, 1e-2, &format!("{dtype} {n} {k} {t}"));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn rows_together_are_rows_alone() {
+        let mut random = Random::new(5);
+        for dtype in DType::known() {
+            let (n, k, t) = (48, 512, 9);
+            let matrix = Matrix::new(tensor(dtype, n, k, &random.values(n * k, 1.0)), n, k).expect("a weight");
+            let x = Candle::from_vec(random.values(t * k, 1.0), (t, k), &Device::Cpu).expect("as many values");
+            let product = |x: &Candle| {
+                let y = matrix.forward(x, &Stop::default()).expect("sizes fit");
+                y.flatten_all().and_then(|y| y.to_vec1::<f32>()).expect("f32")
+            };
+            let alone: Vec<f32> = (0..t).flat_map(|row| product(&x.narrow(0, row, 1).expect("a row"))).collect();
+            assert_close(&product(&x), &alone, 1e-3, &format!("{dtype}"));
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod attention;
 mod dots;
+mod eight_bits;
 mod matrix;
 mod packed;
 mod pool;
