@@ -75,10 +75,10 @@ export function expectTransformers(tokens: readonly TokenInfo[], { greedy_ids, s
 }
 
 /**
- * From what gap on a choice is clear. llama.cpp multiplies quantised weights with activations that it rounds to eight bits; wick's
- * backends may keep them exact, and then more is open.
+ * From what gap on a choice is clear. llama.cpp multiplies quantised weights with activations that it rounds to eight bits; the
+ * reference keeps them exact, and then more is open.
  */
-const clearGap = (model: LocalModel) => (/^(F|BF)/.test(model.info.weightsDtype) ? 0.1 : 0.2)
+const clearGap = ({ info }: LocalModel) => (info.backend === 'reference' && !/^(F|BF)/.test(info.weightsDtype) ? 0.2 : 0.1)
 
 /** Along the peer's own tokens the model would choose the same wherever the peer's choice was clear. */
 export async function expectForced(model: LocalModel, start: readonly number[], { ids, gaps }: PeerRun): Promise<void> {

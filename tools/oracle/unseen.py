@@ -192,7 +192,7 @@ def main(seed: int, out: Path) -> None:
     drawn, large = folders(rng), wide(rng)
     for name, checkpoint in (drawn | large).items():
         checkpoints.CHECKPOINTS[name] = checkpoint
-        checkpoints.draw = calm if name.endswith("-blocks") else draw
+        checkpoints.draw = calm if name.endswith(("-blocks", "-k")) else draw
         checkpoints.write(name, first_seed=1000 * seed)
     for name, checkpoint in drawn.items():
         # llama.cpp has no window for qwen2, and no biases for qwen3.
@@ -200,7 +200,10 @@ def main(seed: int, out: Path) -> None:
             continue
         for dtype in PLAIN + (BLOCKS_OF_32 if name.endswith("-blocks") else []):
             foreign.write(name, dtype, pre_tokenizer(checkpoint), out)
-    for name in large:
+    for name, checkpoint in large.items():
+        # Columns of whole blocks of 256, for which kernels have ways of their own.
+        for dtype in (Type.Q8_0, Type.Q4_0):
+            foreign.write(name, dtype, pre_tokenizer(checkpoint), out)
         for index, (label, types) in enumerate(KQUANTS.items()):
             write_kquant(out / "checkpoints" / name, out / "foreign" / f"{name}.{label.lower()}.gguf", types, 100 * seed + index)
 

@@ -86,6 +86,7 @@ fn make(path: &Path, dtype: Option<&str>) -> Result<()> {
         metadata.insert(format!("llama.{key}"), value);
     }
     metadata.insert("llama.attention.layer_norm_rms_epsilon", 1e-5f32);
+    vocabulary(&mut metadata);
     metadata.insert("llama.rope.freq_base", 10_000f32);
     let list = tensors(all);
     let mut writer = Writer::create(path, &metadata, &list)?;
@@ -94,6 +95,22 @@ fn make(path: &Path, dtype: Option<&str>) -> Result<()> {
         writer.write(name, &values(info, &mut random))?;
     }
     writer.finish()
+}
+
+/// A vocabulary of bytes and numbered pieces, for engines that will not load a file without one.
+fn vocabulary(metadata: &mut Metadata) {
+    const CONTROL: [&str; 3] = ["<unk>", "<s>", "</s>"];
+    let bytes = (0..=255u8).map(|byte| (format!("<0x{byte:02X}>"), 6));
+    let pieces = (0..VOCAB - CONTROL.len() - 256).map(|n| (format!("\u{2581}{n}"), 1));
+    let control = CONTROL.iter().zip([2, 3, 3]).map(|(&token, kind)| (token.to_owned(), kind));
+    let (tokens, kinds): (Vec<String>, Vec<i32>) = control.chain(bytes).chain(pieces).unzip();
+    let scores: Vec<f32> = (0..tokens.len()).map(|n| -(n as f32)).collect();
+    metadata.insert("tokenizer.ggml.model", "llama");
+    metadata.insert("tokenizer.ggml.tokens", tokens);
+    metadata.insert("tokenizer.ggml.token_type", kinds);
+    metadata.insert("tokenizer.ggml.scores", scores);
+    metadata.insert("tokenizer.ggml.bos_token_id", 1u32);
+    metadata.insert("tokenizer.ggml.eos_token_id", 2u32);
 }
 
 /// Random blocks, of values of a few hundredths; norms near 1.
