@@ -1,12 +1,14 @@
 //! Tests only: tiny seeded checkpoints, random plans, tolerances. Nothing that ships depends on it, and it panics where a test
 //! would.
 
+mod blocks;
 mod checkpoint;
 mod random;
 mod scratch;
 mod shape;
 mod tolerance;
 
+pub use blocks::random_blocks;
 pub use checkpoint::Checkpoint;
 pub use random::Random;
 pub use scratch::Scratch;

@@ -21,6 +21,10 @@ pub enum DType {
     Q4_K,
     Q5_K,
     Q6_K,
+    IQ4_NL,
+    IQ4_XS,
+    MXFP4,
+    NVFP4,
     /// A type that wick names and measures and does not decode: its tensors can be listed and copied, not computed with.
     Other(&'static Layout),
 }
@@ -61,7 +65,7 @@ const fn plain(name: &'static str, bytes: usize) -> Layout {
 }
 
 /// The types wick computes with.
-static KNOWN: [Known; 13] = [
+static KNOWN: [Known; 17] = [
     known(DType::F32, ggml("F32", 0, 1, 4), decode::f32),
     known(DType::F16, ggml("F16", 1, 1, 2), decode::f16),
     known(DType::BF16, ggml("BF16", 30, 1, 2), decode::bf16),
@@ -75,20 +79,22 @@ static KNOWN: [Known; 13] = [
     known(DType::Q4_K, ggml("Q4_K", 12, 256, 144), decode::q4_k),
     known(DType::Q5_K, ggml("Q5_K", 13, 256, 176), decode::q5_k),
     known(DType::Q6_K, ggml("Q6_K", 14, 256, 210), decode::q6_k),
+    known(DType::IQ4_NL, ggml("IQ4_NL", 20, 32, 18), decode::iq4_nl),
+    known(DType::IQ4_XS, ggml("IQ4_XS", 23, 256, 136), decode::iq4_xs),
+    known(DType::MXFP4, ggml("MXFP4", 39, 32, 17), decode::mxfp4),
+    known(DType::NVFP4, ggml("NVFP4", 40, 64, 36), decode::nvfp4),
 ];
 
 /// The types wick only names: the rest of GGML's, then those of safetensors alone.
-static OTHER: [Layout; 35] = [
+static OTHER: [Layout; 31] = [
     ggml("Q8_1", 9, 32, 40),
     ggml("Q8_K", 15, 256, 292),
     ggml("IQ2_XXS", 16, 256, 66),
     ggml("IQ2_XS", 17, 256, 74),
     ggml("IQ3_XXS", 18, 256, 98),
     ggml("IQ1_S", 19, 256, 50),
-    ggml("IQ4_NL", 20, 32, 18),
     ggml("IQ3_S", 21, 256, 110),
     ggml("IQ2_S", 22, 256, 82),
-    ggml("IQ4_XS", 23, 256, 136),
     ggml("I8", 24, 1, 1),
     ggml("I16", 25, 1, 2),
     ggml("I32", 26, 1, 4),
@@ -97,8 +103,6 @@ static OTHER: [Layout; 35] = [
     ggml("IQ1_M", 29, 256, 56),
     ggml("TQ1_0", 34, 256, 54),
     ggml("TQ2_0", 35, 256, 66),
-    ggml("MXFP4", 39, 32, 17),
-    ggml("NVFP4", 40, 64, 36),
     ggml("Q1_0", 41, 128, 18),
     plain("BOOL", 1),
     plain("U8", 1),

@@ -43,13 +43,15 @@ pub struct Tensor {
     info: TensorInfo,
     source: Arc<Source>,
     range: Range<usize>,
+    /// What every decoded element is multiplied with; 1 but for some NVFP4.
+    scale: f32,
 }
 
 impl Tensor {
     /// The caller has checked that `range` is as long as `info` says and inside the file.
     pub(crate) fn new(name: Arc<str>, info: TensorInfo, source: Arc<Source>, range: Range<usize>) -> Self {
         debug_assert_eq!(info.bytes(), Some(range.len()), "the range is the tensor's");
-        Self { name, info, source, range }
+        Self { name, info, source, range, scale: 1.0 }
     }
 
     /// A tensor that comes from no file, of bytes in the file's layout. `invalid-request` when they do not fill the shape.
@@ -66,6 +68,11 @@ impl Tensor {
         Ok(Self::new(name.into(), info, source, 0..bytes.len()))
     }
 
+    /// The tensor with every element multiplied by `scale` when it is decoded. Its bytes stay as they are.
+    pub(crate) fn scaled(self, scale: f32) -> Self {
+        Self { scale, ..self }
+    }
+
     /// The name it was asked for by.
     pub fn name(&self) -> &str {
         &self.name
@@ -76,7 +83,8 @@ impl Tensor {
         &self.info
     }
 
-    /// The tensor's bytes in the file's layout, at any alignment. `model-invalid` when the file was cut since it was opened:
+    /// The tensor's bytes in the file's layout, at any alignment; of NVFP4 they leave out the scale that stands beside the tensor
+    /// in its file, which decoding applies. `model-invalid` when the file was cut since it was opened:
     /// ask anew for each use rather than hold the slice, see [`crate::OpenOptions::mmap`].
     pub fn bytes(&self) -> Result<&[u8]> {
         self.slice(self.range.clone())
@@ -122,6 +130,9 @@ impl Tensor {
     fn decode(&self, bytes: &[u8], out: &mut [f32]) -> Result<()> {
         let decode = self.info.dtype.decoder().ok_or_else(|| unsupported(&self.name, self.info.dtype))?;
         decode(bytes, out);
+        if self.scale != 1.0 {
+            out.iter_mut().for_each(|x| *x *= self.scale);
+        }
         Ok(())
     }
 }
@@ -146,4 +157,11 @@ pub trait Tensors: Send + Sync {
 
     /// All names, in file order.
     fn names(&self) -> Vec<&str>;
+
+    /// Whether `name` is no weight but a scale that belongs to one of NVFP4: `X.scale`, which decoding `X.weight` applies, or
+    /// `X.input_scale`, which is for engines that multiply in four bits on both sides.
+    fn is_scale(&self, name: &str) -> bool {
+        let stem = name.strip_suffix(".scale").or_else(|| name.strip_suffix(".input_scale"));
+        stem.and_then(|stem| self.info(&format!("{stem}.weight"))).is_some_and(|info| info.dtype == DType::NVFP4)
+    }
 }

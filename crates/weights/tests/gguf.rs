@@ -77,9 +77,25 @@ fn alignment_is_the_files_own() {
 #[test]
 fn a_type_that_is_not_decoded_is_named() {
     let file = open(fixture("other.gguf")).unwrap();
-    assert_eq!(file.info("exotic").unwrap().dtype.name(), "IQ4_XS");
-    assert_fails(file.tensor("exotic"), Code::Unsupported, &["\"exotic\"", "IQ4_XS", "Q4_K"]);
+    assert_eq!(file.info("exotic").unwrap().dtype.name(), "IQ2_XS");
+    assert_fails(file.tensor("exotic"), Code::Unsupported, &["\"exotic\"", "IQ2_XS", "Q4_K"]);
     assert_eq!(file.tensor("plain").unwrap().to_f32().unwrap(), [1.0, 2.0]);
+}
+
+#[test]
+fn a_scale_beside_a_matrix_is_part_of_it() {
+    let file = open(fixture("scaled.gguf")).unwrap();
+    let expected = file.tensor("expected").unwrap().to_f32().unwrap();
+    let scaled = file.tensor("a.weight").unwrap();
+    assert_eq!(scaled.to_f32().unwrap(), expected);
+    let mut row = [0.0; 64];
+    scaled.rows_to_f32(1, &mut row).unwrap();
+    assert_eq!(row, expected[64..]);
+    assert_fails(file.tensor("b.weight"), Code::ModelInvalid, &["b.scale", "b.weight"]);
+    // Only NVFP4 has them: elsewhere it is a tensor like any other.
+    assert_eq!(file.tensor("c.weight").unwrap().to_f32().unwrap(), [1.0; 4]);
+    let scales: Vec<_> = file.names().into_iter().filter(|name| file.is_scale(name)).collect();
+    assert_eq!(scales, ["a.scale", "a.input_scale", "b.scale"]);
 }
 
 #[test]

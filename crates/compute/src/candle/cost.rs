@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use wick_spec::Result;
 use wick_weights::{DType, Tensors};
 
-use super::matrix::ggml;
+use super::matrix::{ggml, unnamed};
 use super::{Candle, Kernels, cpu, kv};
 use crate::check::{Use, Weight, check_shapes};
 use crate::{BLOCK, Cost, Plan, Step};
@@ -46,8 +46,9 @@ fn bytes(backend: &Candle, weight: &Weight<'_>, dtype: DType) -> u64 {
     match (weight.used, backend.kernels, weight.shape.as_slice()) {
         (Use::Vector, _, _) => elements as u64 * F32,
         (Use::Matrix, Kernels::Slices, &[n, k]) => file + ggml(dtype).map_or(0, |dtype| cpu::packed_bytes(dtype, n, k)),
-        (Use::Matrix, Kernels::Tensors, _) if backend.device.is_cpu() => match dtype {
-            DType::F16 | DType::BF16 => elements as u64 * F32,
+        (Use::Matrix, Kernels::Tensors, _) => match dtype {
+            DType::F16 | DType::BF16 if backend.device.is_cpu() => elements as u64 * F32,
+            _ if ggml(dtype).is_none() => (elements * unnamed(&backend.device).size_in_bytes()) as u64,
             _ => file,
         },
         _ => file,

@@ -24,7 +24,7 @@ pub(super) fn ggml(dtype: DType) -> Option<GgmlDType> {
         DType::Q4_K => GgmlDType::Q4K,
         DType::Q5_K => GgmlDType::Q5K,
         DType::Q6_K => GgmlDType::Q6K,
-        DType::Other(_) => return None,
+        DType::IQ4_NL | DType::IQ4_XS | DType::MXFP4 | DType::NVFP4 | DType::Other(_) => return None,
     })
 }
 
@@ -55,7 +55,7 @@ impl Matrix {
             }
             (_, as_type) => {
                 let values = CandleTensor::from_vec(tensor.to_f32()?, (n, k), &Device::Cpu)?;
-                Ok(Self::Dense(values.to_dtype(as_type.unwrap_or(CandleDType::F16))?.to_device(device)?))
+                Ok(Self::Dense(values.to_dtype(as_type.unwrap_or(unnamed(device)))?.to_device(device)?))
             }
         }
     }
@@ -80,6 +80,11 @@ fn dense(dtype: DType, device: &Device) -> Option<CandleDType> {
         DType::BF16 => Some(CandleDType::BF16),
         _ => None,
     }
+}
+
+/// The type that weights of a type candle has no name for are decoded to. A GPU's memory is what is short there.
+pub(super) fn unnamed(device: &Device) -> CandleDType {
+    if device.is_cpu() { CandleDType::F32 } else { CandleDType::F16 }
 }
 
 /// Bytes at an address that is a multiple of 8.

@@ -9,7 +9,7 @@ use wick_compute::candle::Candle;
 use wick_compute::reference::Reference;
 use wick_compute::{BLOCK, Backend, Batch, Input, Outputs, Program, RopeLayout, Row, Span, Want, Wanted};
 use wick_spec::{Code, Stop};
-use wick_testkit::{Checkpoint, Random, Shape, assert_close};
+use wick_testkit::{Checkpoint, Random, Shape, assert_close, random_blocks};
 use wick_weights::gguf::{File, Metadata, Writer};
 use wick_weights::{DType, OpenOptions, Tensors};
 
@@ -79,18 +79,36 @@ fn quantised_weights_give_the_references_logits_at_every_number_of_rows() {
         &[(Q4_0, GgmlDType::Q4_0), (Q5_1, GgmlDType::Q5_1), (Q5_0, GgmlDType::Q5_0), (Q4_1, GgmlDType::Q4_1)],
         &[(Q5_K, GgmlDType::Q5K), (Q3_K, GgmlDType::Q3K), (Q2_K, GgmlDType::Q2K)],
     ];
+    for types in mixes {
+        like_the_reference(&checkpoint(types), &format!("{types:?}"));
+    }
+}
+
+#[test]
+fn types_candle_has_no_name_for_give_the_references_logits() {
+    use DType::*;
+    let plain = SHAPE.checkpoint(3);
+    let mut tensors = plain.clone();
+    let mut types = [IQ4_NL, IQ4_XS, MXFP4, NVFP4].into_iter().cycle();
+    for (seed, (name, tensor)) in plain.iter().enumerate() {
+        let &[n, k] = &tensor.info().shape[..] else { continue };
+        let dtype = types.next().expect("types to take turns");
+        tensors.insert_bytes(name, dtype, &[n, k], &random_blocks(dtype, n * k, seed as u64));
+    }
+    like_the_reference(&tensors, "tables");
+}
+
+/// Both kinds of kernels give the reference's logits, for a prompt and for few rows.
+fn like_the_reference(tensors: &Checkpoint, what: &str) {
     let mut random = Random::new(5);
     let ids: Vec<u32> = (0..2 * BLOCK + 12).map(|_| random.below(SHAPE.vocab) as u32).collect();
-    for types in mixes {
-        let tensors = checkpoint(types);
-        for backend in [Candle::cpu(), Candle::portable()] {
-            let (mut truth, mut fast) = (program(&Reference, &tensors), program(&backend, &tensors));
-            for rows in [0..2 * BLOCK, 2 * BLOCK..2 * BLOCK + 1, 2 * BLOCK + 1..2 * BLOCK + 4, 2 * BLOCK + 4..ids.len()] {
-                let batch = batch(&ids[..rows.end], rows.start);
-                let (expected, actual) = (logits(&mut *truth, &batch), logits(&mut *fast, &batch));
-                // Products of blocks round x to eight bits.
-                assert_close(&actual, &expected, 3e-2, &format!("{types:?}, {backend:?}, {rows:?}"));
-            }
+    for backend in [Candle::cpu(), Candle::portable()] {
+        let (mut truth, mut fast) = (program(&Reference, tensors), program(&backend, tensors));
+        for rows in [0..2 * BLOCK, 2 * BLOCK..2 * BLOCK + 1, 2 * BLOCK + 1..2 * BLOCK + 4, 2 * BLOCK + 4..ids.len()] {
+            let batch = batch(&ids[..rows.end], rows.start);
+            let (expected, actual) = (logits(&mut *truth, &batch), logits(&mut *fast, &batch));
+            // Products of blocks round x to eight bits.
+            assert_close(&actual, &expected, 3e-2, &format!("{what}, {backend:?}, {rows:?}"));
         }
     }
 }

@@ -27,7 +27,7 @@ pub fn quantize(from: &Path, to: &Path, dtype: DType, progress: &mut dyn FnMut(u
     let mut metadata: Metadata = unsplit(file.metadata());
     metadata::set_type(&mut metadata, dtype);
     let (mut pieces, mut names, mut twice) = (Vec::new(), Vec::new(), Vec::new());
-    for name in file.names() {
+    for name in file.names().into_iter().filter(|name| !file.is_scale(name)) {
         let Some(stored) = file.info(name) else { continue };
         let kept = is_norm(name);
         let info =

@@ -105,7 +105,7 @@ impl Decoder<'_> {
         let known = |name: &str| {
             let tied = self.tied && name == tied_head;
             // Old folders carry the frequencies, which are computed.
-            tied || name == ROPE_FREQS || name.ends_with("rotary_emb.inv_freq")
+            tied || name == ROPE_FREQS || name.ends_with("rotary_emb.inv_freq") || tensors.is_scale(name)
         };
         let names: Vec<&str> = tensors.names().into_iter().filter(|name| !used.contains(*name) && !known(name)).collect();
         if names.is_empty() {

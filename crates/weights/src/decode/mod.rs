@@ -6,10 +6,12 @@
 mod kquants;
 mod plain;
 mod quants;
+mod tables;
 
 pub(crate) use kquants::{q2_k, q3_k, q4_k, q5_k, q6_k};
 pub(crate) use plain::{bf16, f16, f32};
 pub(crate) use quants::{q4_0, q4_1, q5_0, q5_1, q8_0};
+pub(crate) use tables::{iq4_nl, iq4_xs, mxfp4, nvfp4};
 
 use half::f16 as Half;
 

@@ -122,6 +122,19 @@ impl File {
         self.sources.iter().map(|source| source.path())
     }
 
+    /// The factor of a whole NVFP4 tensor, whose blocks have scales too coarse to hold it.
+    fn scale_of(&self, weight: &str) -> Result<Option<f32>> {
+        let Some(stem) = weight.strip_suffix(".weight") else { return Ok(None) };
+        let name = format!("{stem}.scale");
+        if self.index.info(&name).is_none() || !self.is_scale(&name) {
+            return Ok(None);
+        }
+        match *self.index.tensor(&name)?.to_f32()? {
+            [scale] if scale.is_finite() => Ok(Some(scale)),
+            _ => Err(Error::model_invalid(format!("Tensor {name:?} must be one finite number, the scale of {weight:?}."))),
+        }
+    }
+
     /// What went otherwise than the options asked, such as memory that could not be locked.
     pub fn warnings(&self) -> Vec<Warning> {
         self.sources.iter().filter_map(|source| source.warning().cloned()).collect()
@@ -134,7 +147,11 @@ impl Tensors for File {
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor> {
-        self.index.tensor(name)
+        let tensor = self.index.tensor(name)?;
+        match self.scale_of(name)? {
+            Some(scale) => Ok(tensor.scaled(scale)),
+            None => Ok(tensor),
+        }
     }
 
     fn names(&self) -> Vec<&str> {

@@ -10,7 +10,7 @@ use wick_weights::DType;
 pub(super) fn rounded(weight: DType, x: &[f32]) -> Vec<f32> {
     // How many elements share a scale, and whether that scale is kept in half precision.
     let (block, half) = match weight {
-        DType::Q2_K | DType::Q3_K | DType::Q4_K | DType::Q5_K | DType::Q6_K => (256, false),
+        DType::Q2_K | DType::Q3_K | DType::Q4_K | DType::Q5_K | DType::Q6_K | DType::IQ4_XS => (256, false),
         _ => (32, true),
     };
     let mut y = vec![0.0; x.len()];

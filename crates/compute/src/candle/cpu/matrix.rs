@@ -2,7 +2,8 @@
 //!
 //! Four ways, by type and by how many rows x has. Few rows: *dots*, ours, of types that candle is slow at, or *blocks*, candle's
 //! integer dot products, both on the file's own bytes. More: *packed*, candle's tiled kernels on the copy they make of some
-//! types, or *panels*, some rows of the weight decoded to f32 in the cache and multiplied with all of x, which any type can.
+//! types, or *panels*, some rows of the weight decoded to f32 in the cache and multiplied with all of x, which any type can:
+//! it is the only way of types that candle has no name for.
 //! Beside a quantised weight all four see x in eight bits, so that a prompt is computed as its tokens one by one would be.
 
 use std::borrow::Cow;
@@ -87,7 +88,7 @@ pub(in crate::candle) struct Matrix {
     bytes: Bytes,
     outputs: usize,
     inputs: usize,
-    /// The quantised type; `None` for F32, F16 and BF16.
+    /// candle's name of the quantised type; `None` for F32, F16, BF16, and what it has no name for.
     blocks: Option<GgmlDType>,
     packed: Option<QTensor>,
 }
@@ -167,9 +168,9 @@ impl Matrix {
 
     /// With panels of the weight, in parallel.
     fn by_panels(&self, x: &[f32], y: &mut [f32], stop: &Stop) -> Result<()> {
-        let x = &match self.blocks {
-            Some(_) => Cow::Owned(eight_bits::rounded(self.dtype(), x)),
-            None => Cow::Borrowed(x),
+        let x = &match self.dtype().layout().elements {
+            1 => Cow::Borrowed(x),
+            _ => Cow::Owned(eight_bits::rounded(self.dtype(), x)),
         };
         let (n, k) = (self.outputs, self.inputs);
         let t = x.len() / k.max(1);
@@ -203,7 +204,9 @@ impl Matrix {
         let bytes = &bytes[first * row..][..count * row];
         if t < PANEL_ROWS {
             let mut columns = vec![0.0; t * count];
-            dots::products(self.dtype(), bytes, x, k, &mut columns, count);
+            if !dots::products(self.dtype(), bytes, x, k, &mut columns, count) {
+                self.decoded(bytes, first, count, |w| dots::products_f32(w, x, k, &mut columns, count))?;
+            }
             for (row, columns) in columns.chunks_exact(count).enumerate() {
                 // SAFETY: the caller's promise.
                 unsafe { std::ptr::copy_nonoverlapping(columns.as_ptr(), y.add(row * n), count) };
@@ -242,17 +245,20 @@ mod tests {
     use super::*;
     use candle_core::Device;
     use wick_spec::Code;
-    use wick_testkit::{Checkpoint, Random, assert_close};
+    use wick_testkit::{Checkpoint, Random, assert_close, random_blocks};
     use wick_weights::Tensors;
 
     fn tensor(dtype: DType, n: usize, k: usize, values: &[f32]) -> Tensor {
-        let dense = Candle::from_slice(values, (n, k), &Device::Cpu).expect("as many values");
         let bytes = match ggml(dtype) {
-            Some(dtype) => QTensor::quantize(&dense, dtype).and_then(|q| q.data().map(|data| data.to_vec())),
-            None => panic!("{dtype} is not candle's"),
+            Some(dtype) => {
+                let dense = Candle::from_slice(values, (n, k), &Device::Cpu).expect("as many values");
+                let quantised = QTensor::quantize(&dense, dtype).and_then(|q| q.data().map(|data| data.to_vec()));
+                quantised.expect("a type candle can write")
+            }
+            None => random_blocks(dtype, n * k, 7),
         };
         let mut file = Checkpoint::new();
-        file.insert_bytes("w", dtype, &[n, k], &bytes.expect("a type candle can write"));
+        file.insert_bytes("w", dtype, &[n, k], &bytes);
         file.tensor("w").expect("just added")
     }
 
