@@ -33,6 +33,9 @@ pub struct Span {
     pub cached: usize,
     /// The sequence's blocks: token n is at place `n % BLOCK` of block `blocks[n / BLOCK]`. Long enough for the last row.
     pub blocks: Vec<u32>,
+    /// Whether all of its rows turn as those of long sequences do, where a step's rotation tells them apart
+    /// ([`crate::LongRope`]). What is cached must have been computed with the same.
+    pub long: bool,
 }
 
 /// What is wanted of a row.

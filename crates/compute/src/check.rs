@@ -7,7 +7,7 @@
 use wick_spec::{Error, Result};
 use wick_weights::{TensorInfo, Tensors};
 
-use crate::{Attention, BLOCK, Batch, Input, Linear, Mlp, Plan, Span, Step};
+use crate::{Activation, Attention, BLOCK, Batch, Input, Linear, Mlp, Norm, NormOver, Plan, Span, Step};
 
 /// What a step does with a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,7 @@ impl Weight<'_> {
 /// steps share (a tied head) is listed for each use.
 pub(crate) fn check_shapes<'a>(plan: &'a Plan, tensors: &dyn Tensors) -> Result<Vec<Weight<'a>>> {
     check_plan(plan)?;
+    check_options(plan)?;
     let weights = weights(plan, tensors)?;
     for weight in &weights {
         // Asking for the tensor also refuses a type that cannot be decoded.
@@ -77,12 +78,45 @@ fn check_plan(plan: &Plan) -> Result<()> {
         if sizes.iter().any(|n| matches!(n, None | Some(0))) || a.heads % a.kv_heads != 0 {
             return wrong(format!("layer {layer}: {} heads, {} kv-heads of {}", a.heads, a.kv_heads, a.head_dim));
         }
-        if a.layer != layer || a.rope.inv_freq.len() > a.head_dim / 2 || a.window == Some(0) {
-            let (n, window) = (a.rope.inv_freq.len(), a.window);
+        let (n, window) = (a.rope.as_ref().map_or(0, |rope| rope.inv_freq.len()), a.window);
+        if a.layer != layer || n > a.head_dim / 2 || window == Some(0) {
             return wrong(format!("layer {layer}: numbered {}, {n} frequencies, window {window:?}", a.layer));
         }
     }
     Ok(())
+}
+
+/// Options that no backend computes yet.
+fn check_options(plan: &Plan) -> Result<()> {
+    let plain = |linear: &Linear| linear.rows.is_none();
+    let as_is = |norm: &Norm| norm.offset == 0.0;
+    let result = |norm: &Option<Norm>, residual: f32| norm.is_none() && residual == 1.0;
+    let missing = |step: &Step| match step {
+        Step::Embed(embed) => (embed.scale != 1.0).then_some("a scale of embeddings"),
+        Step::Attention(a) => {
+            let norms = a.norm.iter().chain(a.q_norm.iter().chain(&a.k_norm).map(|norm| &norm.norm)).all(as_is);
+            let heads = a.q_norm.iter().chain(&a.k_norm).all(|norm| norm.over == NormOver::Head);
+            let rope = a.rope.as_ref().is_some_and(|rope| rope.magnitude == 1.0 && rope.long.is_none());
+            let scores = a.growth.is_none() && a.softcap.is_none();
+            let rows = [&a.q, &a.k, &a.v, &a.o].into_iter().all(plain);
+            let all = norms && heads && rope && scores && rows && result(&a.post_norm, a.residual);
+            (!all).then_some("this form of attention")
+        }
+        Step::Mlp(m) => {
+            let rows = [&m.gate, &m.up, &m.down].into_iter().all(plain);
+            let norms = m.norm.iter().all(as_is) && result(&m.post_norm, m.residual);
+            let all = norms && rows && m.activation == Activation::Silu;
+            (!all).then_some("this form of feed-forward")
+        }
+        Step::Norm(norm) => (!as_is(norm)).then_some("an offset of a norm's weight"),
+        Step::Head(head) => {
+            (!(plain(&head.linear) && head.scale == 1.0 && head.softcap.is_none())).then_some("scaled logits")
+        }
+    };
+    match plan.steps.iter().find_map(missing) {
+        Some(what) => Err(Error::unsupported(format!("{}: {what} cannot be computed yet", plan.architecture))),
+        None => Ok(()),
+    }
 }
 
 /// The weights of the steps, in order. The width f of a feed-forward is the file's: the rows of its gate.
@@ -115,6 +149,12 @@ impl<'a> List<'a> {
         self.0.push(Weight { name, shape, used });
     }
 
+    fn norm(&mut self, norm: Option<&'a Norm>, n: usize) {
+        if let Some(norm) = norm {
+            self.add(&norm.weight, vec![n], Use::Vector);
+        }
+    }
+
     fn linear(&mut self, linear: &'a Linear, outputs: usize, inputs: usize) {
         self.add(&linear.weight, vec![outputs, inputs], Use::Matrix);
         if let Some(bias) = &linear.bias {
@@ -124,21 +164,24 @@ impl<'a> List<'a> {
 
     fn attention(&mut self, a: &'a Attention, e: usize) {
         let (queries, keys) = (a.heads * a.head_dim, a.kv_heads * a.head_dim);
-        self.add(&a.norm.weight, vec![e], Use::Vector);
+        self.norm(a.norm.as_ref(), e);
         self.linear(&a.q, queries, e);
         self.linear(&a.k, keys, e);
         self.linear(&a.v, keys, e);
-        for norm in [&a.q_norm, &a.k_norm].into_iter().flatten() {
-            self.add(&norm.weight, vec![a.head_dim], Use::Vector);
+        for (norm, all) in [(&a.q_norm, queries), (&a.k_norm, keys)] {
+            let n = |over| if over == NormOver::Row { all } else { a.head_dim };
+            norm.iter().for_each(|norm| self.norm(Some(&norm.norm), n(norm.over)));
         }
         self.linear(&a.o, e, queries);
+        self.norm(a.post_norm.as_ref(), e);
     }
 
     fn mlp(&mut self, mlp: &'a Mlp, e: usize, f: usize) {
-        self.add(&mlp.norm.weight, vec![e], Use::Vector);
+        self.norm(mlp.norm.as_ref(), e);
         self.linear(&mlp.gate, f, e);
         self.linear(&mlp.up, f, e);
         self.linear(&mlp.down, e, f);
+        self.norm(mlp.post_norm.as_ref(), e);
     }
 }
 

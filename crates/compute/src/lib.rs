@@ -13,4 +13,7 @@ pub mod reference;
 
 pub use backend::{Backend, Cost, Program, State};
 pub use batch::{BLOCK, Batch, Input, Outputs, Row, Span, Want, Wanted};
-pub use plan::{Activation, Attention, Embed, Head, Linear, Mlp, Norm, NormKind, Plan, Rope, RopeLayout, Step};
+pub use plan::{
+    Activation, Attention, Embed, Head, HeadNorm, Linear, LongRope, Mlp, Norm, NormKind, NormOver, Plan, QueryGrowth, Rope,
+    RopeLayout, Step,
+};

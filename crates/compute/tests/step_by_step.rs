@@ -6,7 +6,7 @@ use std::slice::from_ref;
 
 use wick_compute::reference::Reference;
 use wick_compute::{
-    Attention, BLOCK, Backend, Batch, Input, Outputs, Plan, Program, RopeLayout, Row, Span, Step, Want, Wanted,
+    Attention, BLOCK, Backend, Batch, Input, Outputs, Plan, Program, Rope, RopeLayout, Row, Span, Step, Want, Wanted,
 };
 use wick_spec::{Code, Stop};
 use wick_testkit::{Random, Shape, assert_close, largest_difference};
@@ -91,7 +91,7 @@ fn batch(sequences: &[Sequence]) -> Batch {
         }
         let rows = first..batch.rows.len();
         batch.wanted.extend(rows.clone().map(|row| Wanted { row, want: Want::Logits }));
-        batch.spans.push(Span { rows, cached: sequence.cached, blocks: sequence.blocks.clone() });
+        batch.spans.push(Span { rows, cached: sequence.cached, blocks: sequence.blocks.clone(), long: false });
     }
     batch
 }
@@ -281,6 +281,10 @@ fn a_window_forgets_what_is_behind_it() {
 /// An option of attention, and how it is changed.
 type Change = (&'static str, fn(&mut Attention));
 
+fn rope(a: &mut Attention) -> &mut Rope {
+    a.rope.as_mut().expect("random layers have one")
+}
+
 #[test]
 fn every_option_of_a_plan_changes_the_answer() {
     let plain = Shape {
@@ -301,12 +305,12 @@ fn every_option_of_a_plan_changes_the_answer() {
     };
     let plan = plain.plan();
     let changes: [Change; 12] = [
-        ("the layout of rope", |a| a.rope.layout = RopeLayout::Interleaved),
-        ("the frequencies", |a| a.rope.inv_freq[0] *= 0.5),
-        ("the number of rotated pairs", |a| a.rope.inv_freq.truncate(2)),
+        ("the layout of rope", |a| rope(a).layout = RopeLayout::Interleaved),
+        ("the frequencies", |a| rope(a).inv_freq[0] *= 0.5),
+        ("the number of rotated pairs", |a| rope(a).inv_freq.truncate(2)),
         ("the scale", |a| a.scale *= 0.5),
         ("the window", |a| a.window = Some(3)),
-        ("eps", |a| a.norm.eps = 0.5),
+        ("eps", |a| a.norm.as_mut().expect("random layers have one").eps = 0.5),
         ("the norm of q", |a| a.q_norm = None),
         ("the norm of k", |a| a.k_norm = None),
         ("the bias of q", |a| a.q.bias = None),

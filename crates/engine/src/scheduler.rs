@@ -360,7 +360,7 @@ impl Scheduler {
         self.batch.rows.clear();
         self.batch.rows.extend((from..to).map(|n| Row { input: Input::Token(sequence.tokens[n]), position: n as u32 }));
         self.batch.spans.clear();
-        self.batch.spans.push(Span { rows: 0..rows, cached: from, blocks: sequence.blocks.clone() });
+        self.batch.spans.push(Span { rows: 0..rows, cached: from, blocks: sequence.blocks.clone(), long: false });
         self.batch.wanted.clear();
         let last = |n: usize| (n + 1 == sequence.tokens.len()).then_some(n - from);
         match &sequence.work {

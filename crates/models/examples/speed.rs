@@ -182,7 +182,7 @@ fn measure(program: &mut dyn Program, prompt: usize, generate: usize) -> Result<
         let batch = Batch {
             rows: ids.iter().enumerate().map(row).collect(),
             embeddings: Vec::new(),
-            spans: vec![Span { rows: 0..ids.len(), cached, blocks: blocks.clone() }],
+            spans: vec![Span { rows: 0..ids.len(), cached, blocks: blocks.clone(), long: false }],
             wanted: vec![Wanted { row: ids.len() - 1, want: Want::Logits }],
         };
         program.run(&batch, &mut outputs, &Stop::default())?;

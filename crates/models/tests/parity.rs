@@ -71,7 +71,7 @@ impl Running {
         let blocks = (0..(self.cached + ids.len()).div_ceil(BLOCK) as u32).collect();
         let batch = Batch {
             rows,
-            spans: vec![Span { rows: 0..ids.len(), cached: self.cached, blocks }],
+            spans: vec![Span { rows: 0..ids.len(), cached: self.cached, blocks, long: false }],
             wanted: (0..ids.len()).map(|row| Wanted { row, want: Want::Logits }).collect(),
             ..Batch::default()
         };

@@ -1,6 +1,8 @@
 //! Random little models.
 
-use wick_compute::{Activation, Attention, Embed, Head, Linear, Mlp, Norm, NormKind, Plan, Rope, RopeLayout, Step};
+use wick_compute::{
+    Activation, Attention, Embed, Head, HeadNorm, Linear, Mlp, Norm, NormKind, NormOver, Plan, Rope, RopeLayout, Step,
+};
 use wick_weights::gguf::Metadata;
 
 use crate::{Checkpoint, Random};
@@ -64,14 +66,14 @@ impl Shape {
 
     /// The plan, with the names GGUF files use.
     pub fn plan(&self) -> Plan {
-        let mut steps = vec![Step::Embed(Embed { weight: "token_embd.weight".into() })];
+        let mut steps = vec![Step::Embed(Embed { weight: "token_embd.weight".into(), scale: 1.0 })];
         for layer in 0..self.layers {
             steps.push(Step::Attention(Box::new(self.attention(layer))));
             steps.push(Step::Mlp(Box::new(self.mlp(layer))));
         }
         let head = if self.tied { "token_embd" } else { "output" };
         steps.push(Step::Norm(norm("output_norm".into())));
-        steps.push(Step::Head(Head { linear: linear(head, self.other_bias) }));
+        steps.push(Step::Head(Head { linear: linear(head, self.other_bias), scale: 1.0, softcap: None }));
         Plan { architecture: "random".into(), hidden: self.hidden, vocab: self.vocab, steps }
     }
 
@@ -106,11 +108,11 @@ impl Shape {
 
     fn attention(&self, layer: usize) -> Attention {
         let name = |part: &str| format!("blk.{layer}.{part}");
-        let head_norm = |part: &str| self.qk_norm.then(|| norm(name(part)));
+        let head_norm = |part: &str| self.qk_norm.then(|| HeadNorm { norm: norm(name(part)), over: NormOver::Head });
         let inv_freq = (0..self.pairs).map(|i| 1e4f64.powf(-(i as f64) / self.pairs as f64) as f32).collect();
         Attention {
             layer,
-            norm: norm(name("attn_norm")),
+            norm: Some(norm(name("attn_norm"))),
             q: linear(&name("attn_q"), self.qkv_bias),
             k: linear(&name("attn_k"), self.qkv_bias),
             v: linear(&name("attn_v"), self.qkv_bias),
@@ -120,7 +122,11 @@ impl Shape {
             heads: self.heads,
             kv_heads: self.kv_heads,
             head_dim: self.head_dim,
-            rope: Rope { layout: self.layout, inv_freq },
+            rope: Some(Rope { layout: self.layout, inv_freq, magnitude: 1.0, long: None }),
+            growth: None,
+            softcap: None,
+            post_norm: None,
+            residual: 1.0,
             scale: (self.head_dim as f32).sqrt().recip(),
             window: self.window.filter(|_| layer.is_multiple_of(2)),
         }
@@ -129,7 +135,9 @@ impl Shape {
     fn mlp(&self, layer: usize) -> Mlp {
         let part = |part: &str| linear(&format!("blk.{layer}.{part}"), self.other_bias);
         Mlp {
-            norm: norm(format!("blk.{layer}.ffn_norm")),
+            norm: Some(norm(format!("blk.{layer}.ffn_norm"))),
+            post_norm: None,
+            residual: 1.0,
             gate: part("ffn_gate"),
             up: part("ffn_up"),
             down: part("ffn_down"),
@@ -145,15 +153,15 @@ impl Shape {
             match step {
                 Step::Embed(embed) => into.matrix(&embed.weight, self.vocab, e),
                 Step::Attention(a) => {
-                    into.norm(&a.norm, e);
+                    a.norm.iter().for_each(|norm| into.norm(norm, e));
                     into.linear(&a.q, self.heads * d, e);
                     into.linear(&a.k, self.kv_heads * d, e);
                     into.linear(&a.v, self.kv_heads * d, e);
-                    a.q_norm.iter().chain(&a.k_norm).for_each(|norm| into.norm(norm, d));
+                    a.q_norm.iter().chain(&a.k_norm).for_each(|norm| into.norm(&norm.norm, d));
                     into.linear(&a.o, e, self.heads * d);
                 }
                 Step::Mlp(mlp) => {
-                    into.norm(&mlp.norm, e);
+                    mlp.norm.iter().for_each(|norm| into.norm(norm, e));
                     into.linear(&mlp.gate, f, e);
                     into.linear(&mlp.up, f, e);
                     into.linear(&mlp.down, e, f);
@@ -167,11 +175,11 @@ impl Shape {
 }
 
 fn norm(name: String) -> Norm {
-    Norm { kind: NormKind::Rms, weight: format!("{name}.weight"), eps: 1e-5 }
+    Norm { kind: NormKind::Rms, weight: format!("{name}.weight"), eps: 1e-5, offset: 0.0 }
 }
 
 fn linear(name: &str, bias: bool) -> Linear {
-    Linear { weight: format!("{name}.weight"), bias: bias.then(|| format!("{name}.bias")) }
+    Linear { weight: format!("{name}.weight"), bias: bias.then(|| format!("{name}.bias")), rows: None }
 }
 
 struct Fill {

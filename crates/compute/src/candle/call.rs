@@ -11,7 +11,10 @@ use super::portable;
 use super::rows::Rows;
 use super::weights::Weights;
 use super::{Candle, Kernels};
-use crate::{Activation, Attention, Batch, Head, Input, Linear, Mlp, Norm, NormKind, Outputs, Step, Want};
+use crate::{Attention, Batch, Head, HeadNorm, Input, Linear, Mlp, Norm, NormKind, Outputs, Step, Want};
+
+/// Cosines and sines, (t, 1, pairs) each.
+type Angles = (Tensor, Tensor);
 
 /// What the steps of one call share.
 pub(super) struct Call<'a> {
@@ -57,6 +60,11 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// `norm(x)`, or x itself, which is then shared.
+    fn normed(&self, norm: Option<&Norm>, x: &Tensor) -> Fallible<Tensor> {
+        norm.map_or_else(|| Ok(x.clone()), |norm| self.norm(norm, x))
+    }
+
     /// `x · Wᵀ + b`.
     fn linear(&mut self, linear: &Linear, x: &Tensor) -> Fallible<Tensor> {
         self.matmuls += 1;
@@ -79,14 +87,15 @@ impl<'a> Call<'a> {
     }
 
     /// Norm and rotation of the heads in x (t, heads · d), as (t, heads, d).
-    fn turned(&self, x: Tensor, norm: Option<&Norm>, a: &Attention, (cos, sin): (Tensor, Tensor)) -> Fallible<Tensor> {
+    fn turned(&self, x: Tensor, norm: Option<&HeadNorm>, a: &Attention, angles: Option<Angles>) -> Fallible<Tensor> {
         let (d, (t, width)) = (a.head_dim, x.dims2()?);
         let x = match norm {
-            Some(norm) => self.norm(norm, &x.reshape((t * (width / d), d))?)?,
+            Some(HeadNorm { norm, .. }) => self.norm(norm, &x.reshape((t * (width / d), d))?)?,
             None => x,
         };
         let x = x.reshape((t, width / d, d))?;
-        let (layout, pairs) = (a.rope.layout, a.rope.inv_freq.len());
+        let (Some(rope), Some((cos, sin))) = (&a.rope, angles) else { return Ok(x) };
+        let (layout, pairs) = (rope.layout, rope.inv_freq.len());
         match self.backend.kernels {
             Kernels::Tensors => portable::rotate(&x, layout, &cos, &sin),
             Kernels::Slices => {
@@ -102,14 +111,14 @@ impl<'a> Call<'a> {
     /// other. With `wanted` the result is of the wanted rows alone.
     pub(super) fn attention(&mut self, a: &Attention, blocks: &Blocks, x: Tensor, wanted: bool) -> Fallible<Tensor> {
         let (t, layer, device) = (x.dim(0)?, &blocks.layers[a.layer], &self.backend.device);
-        let y = self.norm(&a.norm, &x)?;
+        let y = self.normed(a.norm.as_ref(), &x)?;
         let (k, v) = (self.linear(&a.k, &y)?, self.linear(&a.v, &y)?);
-        let angles = self.all.angles(&a.rope.inv_freq, device)?;
+        let angles = a.rope.as_ref().map(|rope| self.all.angles(&rope.inv_freq, device)).transpose()?;
         let k = self.turned(k, a.k_norm.as_ref(), a, angles)?;
         self.keep(layer, &k, &v.reshape((t, a.kv_heads, a.head_dim))?)?;
 
         let rows = if wanted { &mut self.wanted } else { &mut self.all };
-        let angles = rows.angles(&a.rope.inv_freq, device)?;
+        let angles = a.rope.as_ref().map(|rope| rows.angles(&rope.inv_freq, device)).transpose()?;
         let (x, y) = (rows.of(x)?, rows.of(y)?);
         let q = self.linear(&a.q, &y)?;
         let q = self.turned(q, a.q_norm.as_ref(), a, angles)?;
@@ -164,11 +173,11 @@ impl<'a> Call<'a> {
 
     /// `x + down(act(gate(y)) * up(y))`, y = norm(x), x: (t, e).
     pub(super) fn mlp(&mut self, mlp: &Mlp, x: Tensor) -> Fallible<Tensor> {
-        let y = self.norm(&mlp.norm, &x)?;
+        let y = self.normed(mlp.norm.as_ref(), &x)?;
         let (gate, up) = (self.linear(&mlp.gate, &y)?, self.linear(&mlp.up, &y)?);
         let gated = match (mlp.activation, self.backend.kernels) {
-            (Activation::Silu, Kernels::Tensors) => portable::gate(&gate, &up)?,
-            (Activation::Silu, Kernels::Slices) => {
+            (_, Kernels::Tensors) => portable::gate(&gate, &up)?,
+            (_, Kernels::Slices) => {
                 cpu::change_by(&gate, &up, cpu::gate)?;
                 gate
             }
@@ -220,7 +229,7 @@ pub(super) fn name(step: &Step) -> String {
     match step {
         Step::Embed(embed) => embed.weight.clone(),
         Step::Attention(a) => format!("attention of layer {}", a.layer),
-        Step::Mlp(mlp) => mlp.norm.weight.clone(),
+        Step::Mlp(mlp) => mlp.down.weight.clone(),
         Step::Norm(norm) => norm.weight.clone(),
         Step::Head(head) => head.linear.weight.clone(),
     }

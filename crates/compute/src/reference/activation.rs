@@ -1,5 +1,7 @@
 //! The gate of a feed-forward.
 
+use std::f32::consts::PI;
+
 use crate::Activation;
 
 /// `gate = act(gate) * up`, element by element.
@@ -14,6 +16,7 @@ pub(crate) fn gated(gate: &mut [f32], up: &[f32], activation: Activation) {
 fn apply(activation: Activation, x: f32) -> f32 {
     match activation {
         Activation::Silu => x / (1.0 + (-x).exp()),
+        Activation::GeluTanh => x / 2.0 * (1.0 + ((2.0 / PI).sqrt() * (x + 0.044_715 * x * x * x)).tanh()),
     }
 }
 

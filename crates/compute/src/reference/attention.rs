@@ -52,13 +52,13 @@ fn softmax(x: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BLOCK, Linear, Norm, NormKind, Rope, RopeLayout, State};
+    use crate::{BLOCK, Linear, State};
 
     fn attention(heads: usize, kv_heads: usize, head_dim: usize) -> Attention {
-        let linear = || Linear { weight: String::new(), bias: None };
+        let linear = || Linear { weight: String::new(), bias: None, rows: None };
         Attention {
             layer: 0,
-            norm: Norm { kind: NormKind::Rms, weight: String::new(), eps: 0.0 },
+            norm: None,
             q: linear(),
             k: linear(),
             v: linear(),
@@ -68,7 +68,11 @@ mod tests {
             heads,
             kv_heads,
             head_dim,
-            rope: Rope { layout: RopeLayout::Neox, inv_freq: Vec::new() },
+            rope: None,
+            growth: None,
+            softcap: None,
+            post_norm: None,
+            residual: 1.0,
             scale: 1.0,
             window: None,
         }

@@ -13,7 +13,9 @@ use super::norm::rms_norm;
 use super::rope::rotate;
 use super::state::Blocks;
 use crate::check::{Limits, Use, Weight, check_batch};
-use crate::{Attention, Batch, Head, Linear, Mlp, Norm, NormKind, Outputs, Plan, Program, Span, State, Step, Want};
+use crate::{
+    Attention, Batch, Head, HeadNorm, Linear, Mlp, Norm, NormKind, Outputs, Plan, Program, Span, State, Step, Want,
+};
 
 /// Rows computed between two looks at the stop flag.
 const TILE: usize = 32;
@@ -84,27 +86,30 @@ impl Call<'_> {
     }
 
     /// `norm(x)`: (t, e).
-    fn normed(&self, norm: &Norm, x: &[f32]) -> Result<Vec<f32>> {
+    fn normed(&self, norm: Option<&Norm>, x: &[f32]) -> Result<Vec<f32>> {
         let mut y = x.to_vec();
-        self.weights.norm(norm, &mut y)?;
+        if let Some(norm) = norm {
+            self.weights.norm(norm, &mut y)?;
+        }
         Ok(y)
     }
 
     /// `x += o(attention(norm(x)))`, x: (t, e). Keys and values of the new rows are kept first, so that rows of one span see
     /// each other.
     fn attention(&mut self, a: &Attention, blocks: &mut Blocks, x: &mut [f32], e: usize) -> Result<()> {
-        let y = self.normed(&a.norm, x)?;
+        let y = self.normed(a.norm.as_ref(), x)?;
         let (mut q, mut k, v) = (self.linear(&a.q, &y, e)?, self.linear(&a.k, &y, e)?, self.linear(&a.v, &y, e)?);
-        if let Some(norm) = &a.q_norm {
+        if let Some(HeadNorm { norm, .. }) = &a.q_norm {
             self.weights.norm(norm, &mut q)?;
         }
-        if let Some(norm) = &a.k_norm {
+        if let Some(HeadNorm { norm, .. }) = &a.k_norm {
             self.weights.norm(norm, &mut k)?;
         }
         let (queries, width) = (a.heads * a.head_dim, a.kv_heads * a.head_dim);
         for (i, row) in self.batch.rows.iter().enumerate() {
-            rotate(&mut q[i * queries..][..queries], a.head_dim, &a.rope, row.position);
-            rotate(&mut k[i * width..][..width], a.head_dim, &a.rope, row.position);
+            let Some(rope) = &a.rope else { break };
+            rotate(&mut q[i * queries..][..queries], a.head_dim, rope, row.position);
+            rotate(&mut k[i * width..][..width], a.head_dim, rope, row.position);
         }
         let layer = &mut blocks.layers[a.layer];
         for (span, i, n) in tokens(&self.batch.spans) {
@@ -124,7 +129,7 @@ impl Call<'_> {
 
     /// `x += down(act(gate(y)) * up(y))`, y = norm(x), x: (t, e).
     fn mlp(&mut self, mlp: &Mlp, x: &mut [f32], e: usize) -> Result<()> {
-        let y = self.normed(&mlp.norm, x)?;
+        let y = self.normed(mlp.norm.as_ref(), x)?;
         let mut gate = self.linear(&mlp.gate, &y, e)?;
         let up = self.linear(&mlp.up, &y, e)?;
         gated(&mut gate, &up, mlp.activation);

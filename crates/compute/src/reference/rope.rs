@@ -34,7 +34,7 @@ mod tests {
 
     /// Pair 0 turns a quarter a position, pair 1 half.
     fn rope(layout: RopeLayout) -> Rope {
-        Rope { layout, inv_freq: vec![FRAC_PI_2, 2.0 * FRAC_PI_2] }
+        Rope { layout, inv_freq: vec![FRAC_PI_2, 2.0 * FRAC_PI_2], magnitude: 1.0, long: None }
     }
 
     #[test]
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_product_of_two_rows_depends_on_their_distance_alone() {
-        let rope = Rope { layout: RopeLayout::Neox, inv_freq: vec![1.0, 0.3, 0.05] };
+        let rope = Rope { layout: RopeLayout::Neox, inv_freq: vec![1.0, 0.3, 0.05], magnitude: 1.0, long: None };
         let product = |p: u32, q: u32| {
             let (mut x, mut y) = ([0.3, -1.0, 2.0, 0.7, 0.1, -0.4], [1.5, 0.2, -0.6, 0.9, -1.1, 0.8]);
             rotate(&mut x, 6, &rope, p);

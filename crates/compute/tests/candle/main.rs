@@ -57,7 +57,7 @@ fn batch(ids: &[u32], cached: usize) -> Batch {
     let rows = ids.iter().enumerate().skip(cached);
     let rows: Vec<Row> = rows.map(|(n, id)| Row { input: Input::Token(*id), position: n as u32 }).collect();
     Batch {
-        spans: vec![Span { rows: 0..rows.len(), cached, blocks: vec![2, 0, 1] }],
+        spans: vec![Span { rows: 0..rows.len(), cached, blocks: vec![2, 0, 1], long: false }],
         wanted: vec![Wanted { row: rows.len() - 1, want: Want::Logits }],
         embeddings: Vec::new(),
         rows,

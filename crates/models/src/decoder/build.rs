@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use wick_compute::{Activation, Attention, Embed, Head, Linear, Mlp, Norm, NormKind, Plan, Rope, RopeLayout, Step};
+use wick_compute::{
+    Activation, Attention, Embed, Head, HeadNorm, Linear, Mlp, Norm, NormKind, NormOver, Plan, Rope, RopeLayout, Step,
+};
 use wick_spec::{Error, Result, Warning};
 use wick_weights::Tensors;
 
@@ -129,27 +131,27 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn plan(&mut self) -> Result<Plan> {
         let (sizes, keys) = (&self.decoder.sizes, self.decoder.keys);
-        let rope = Rope { layout: self.layout(), inv_freq: self.decoder.rotation.inv_freq()? };
+        let rope = Rope { layout: self.layout(), inv_freq: self.decoder.rotation.inv_freq()?, magnitude: 1.0, long: None };
         let embed = EMBED.weight(self.decoder.format, None);
         let vocab = self.tensors.info(&embed).ok_or_else(|| missing(&embed))?.shape.first().copied().unwrap_or(0);
         if vocab == 0 {
             return Err(Error::model_invalid(format!("Tensor {embed:?} has no rows.")));
         }
         self.hold(&embed, &[vocab, sizes.hidden], &[keys.hidden])?;
-        let mut steps = vec![Step::Embed(Embed { weight: embed.clone() })];
+        let mut steps = vec![Step::Embed(Embed { weight: embed.clone(), scale: 1.0 })];
         for layer in 0..sizes.layers {
             steps.push(Step::Attention(Box::new(self.attention(layer, &rope)?)));
             steps.push(Step::Mlp(Box::new(self.mlp(layer)?)));
         }
         steps.push(Step::Norm(self.norm(&NORM, None, sizes.hidden, keys.hidden)?));
         let linear = if self.decoder.tied {
-            Linear { weight: embed, bias: None }
+            Linear { weight: embed, bias: None, rows: None }
         } else {
             let weight = HEAD.weight(self.decoder.format, None);
             self.hold(&weight, &[vocab, sizes.hidden], &[keys.hidden])?;
-            Linear { weight, bias: None }
+            Linear { weight, bias: None, rows: None }
         };
-        steps.push(Step::Head(Head { linear }));
+        steps.push(Step::Head(Head { linear, scale: 1.0, softcap: None }));
         Ok(Plan { architecture: self.decoder.family.architecture.to_owned(), hidden: sizes.hidden, vocab, steps })
     }
 
@@ -167,7 +169,7 @@ impl Builder<'_> {
         let (query_keys, kv_keys) = ([keys.heads, keys.head_dim, keys.hidden], [keys.kv_heads, keys.head_dim, keys.hidden]);
         Ok(Attention {
             layer,
-            norm: self.norm(&ATTENTION_NORM, Some(layer), e, keys.hidden)?,
+            norm: Some(self.norm(&ATTENTION_NORM, Some(layer), e, keys.hidden)?),
             q: self.linear(&Q, layer, [queries, e], &query_keys, family.qkv_bias)?,
             k: self.linear(&K, layer, [kv, e], &kv_keys, family.qkv_bias)?,
             v: self.linear(&V, layer, [kv, e], &kv_keys, family.qkv_bias)?,
@@ -177,7 +179,11 @@ impl Builder<'_> {
             heads: sizes.heads,
             kv_heads: sizes.kv_heads,
             head_dim: d,
-            rope: rope.clone(),
+            rope: Some(rope.clone()),
+            growth: None,
+            softcap: None,
+            post_norm: None,
+            residual: 1.0,
             scale: self.decoder.scale.unwrap_or_else(|| (d as f32).sqrt().recip()),
             window: self.decoder.windows.of(layer),
         })
@@ -187,7 +193,9 @@ impl Builder<'_> {
         let Decoder { sizes, keys, family, .. } = self.decoder;
         let (e, f, because) = (sizes.hidden, sizes.ffn, [keys.ffn, keys.hidden]);
         Ok(Mlp {
-            norm: self.norm(&MLP_NORM, Some(layer), e, keys.hidden)?,
+            norm: Some(self.norm(&MLP_NORM, Some(layer), e, keys.hidden)?),
+            post_norm: None,
+            residual: 1.0,
             gate: self.linear(&GATE, layer, [f, e], &because, family.mlp_bias)?,
             up: self.linear(&UP, layer, [f, e], &because, family.mlp_bias)?,
             down: self.linear(&DOWN, layer, [e, f], &because, family.mlp_bias)?,
@@ -206,20 +214,21 @@ impl Builder<'_> {
         } else {
             None
         };
-        Ok(Linear { weight, bias })
+        Ok(Linear { weight, bias, rows: None })
     }
 
     fn norm(&mut self, part: &Part, layer: Option<usize>, n: usize, because: &str) -> Result<Norm> {
         let weight = part.weight(self.decoder.format, layer);
         self.hold(&weight, &[n], &[because])?;
-        Ok(Norm { kind: NormKind::Rms, weight, eps: self.decoder.sizes.eps })
+        Ok(Norm { kind: NormKind::Rms, weight, eps: self.decoder.sizes.eps, offset: 0.0 })
     }
 
-    fn head_norm(&mut self, part: &Part, layer: usize) -> Result<Option<Norm>> {
+    fn head_norm(&mut self, part: &Part, layer: usize) -> Result<Option<HeadNorm>> {
         if !self.decoder.family.qk_norm {
             return Ok(None);
         }
-        self.norm(part, Some(layer), self.decoder.sizes.head_dim, self.decoder.keys.head_dim).map(Some)
+        let norm = self.norm(part, Some(layer), self.decoder.sizes.head_dim, self.decoder.keys.head_dim)?;
+        Ok(Some(HeadNorm { norm, over: NormOver::Head }))
     }
 
     /// The tensor is there and has this shape, which these keys gave it.
