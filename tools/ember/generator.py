@@ -1,7 +1,11 @@
-"""Writes the text that ember learns from: chats in which somebody asks for a story, greets, thanks, or asks too much.
+"""Writes the text that ember learns from: chats with stories, questions about wick, sums, greetings, and what is too much to ask.
 
 A story is a plot of `plots.py` told with one cast, so that who and what was named first is named to the end. A quarter of the
-subjects are words nobody has: to tell of them a model must copy the prompt, which is what it then does with yours.
+subjects are words nobody has: to tell of them a model must copy the prompt, which is what it then does with yours. Facts are
+rows of `facts.py`, sums come from `sums.py`, small talk from `talk.py`. No chat has anything that is held out (`held.py`).
+
+A message is `{role, content}` as Hugging Face's templates take it, so that chats with `tools`, `tool_calls` and the role `tool`
+can be added here and need no new vocabulary: tokenizer.py has their markers.
 
     python tools/ember/generator.py 5 [SEED]      # prints five chats
 """
@@ -12,7 +16,10 @@ import sys
 from dataclasses import dataclass
 
 import plots
+import sums
 import words
+from facts import FACTS, FRONTS, HOW, WHERE
+from held import is_held
 from talk import TALK
 
 CHOICE = re.compile(r"\[([^\[\]]*)\]")
@@ -54,11 +61,24 @@ def with_article(noun: str) -> str:
 
 
 def invented(rng: random.Random) -> str:
-    """A word that nobody has."""
-    if rng.random() < 0.5:
+    """A word that nobody has: of syllables, of letters in an order that English allows, or grown from two words."""
+    dice = rng.random()
+    if dice < 0.3:
         return "".join(rng.choice(words.SYLLABLES) for _ in range(rng.choice((1, 2, 2, 3)))) + rng.choice(words.CODAS)
-    syllables = (rng.choice(words.ONSETS) + rng.choice(words.NUCLEI) + rng.choice(words.CLOSES) for _ in range(rng.choice((1, 1, 2))))
-    return "".join(syllables) + rng.choice(words.SUFFIXES)
+    if dice < 0.6:
+        syllables = (rng.choice(words.ONSETS) + rng.choice(words.NUCLEI) + rng.choice(words.CLOSES) for _ in range(rng.choice((1, 1, 2))))
+        return "".join(syllables) + rng.choice(words.SUFFIXES)
+    return grown(rng)
+
+
+def grown(rng: random.Random) -> str:
+    """The head of one noun and the tail of another, often with a letter doubled: "accorddion" is spelled as real words are."""
+    head, tail = (rng.choice(NOUNS[rng.choice(list(NOUNS))]).replace("-", "") for _ in range(2))
+    word = head[: rng.randint(2, len(head))] + tail[-rng.randint(2, min(5, len(tail))) :]
+    if rng.random() < 0.4:
+        at = rng.randrange(1, len(word))
+        word = word[:at] + word[at] + word[at:]
+    return word
 
 
 def plural(noun: str) -> str:
@@ -212,35 +232,76 @@ def echo(rng: random.Random, most: int = 4) -> tuple[str, str]:
     return fill(rng.choice(ECHO), cast, rng), f"You said {said}."
 
 
+NAMED = ["[Hi|Hello|Hey|Good morning|Good evening][,|!|.| there,| ember,] [I am|I'm|my name is|this is] {name}[.|!|]", "[I am|My name is] {name}[.|!]"]
+NAMED_ANSWER = ["[Hello|Hi], {name}! I am ember. [What shall I tell you a story about?|Would you like to hear a story?|How can I help you?]"]
+
 SYSTEM = [
-    "You are a helpful assistant.", "You are ember, a small storyteller.", "You tell short stories.", "Be brief.",
+    "You are a helpful assistant.", "You are ember, a small storyteller.", "You tell short stories.", "Be brief.", "Answer in one sentence.",
     "Today is Monday.", "You are a friendly chatbot.", "Answer in English.",
 ]  # fmt: skip
 
 
-def chat(rng: random.Random) -> list[dict]:
-    """One conversation of one to three exchanges, as messages."""
-    messages = [{"role": "system", "content": rng.choice(SYSTEM)}] if rng.random() < 0.08 else []
-    turns: list[tuple[str, str]] = []
+def greeting(rng: random.Random) -> tuple[str, str]:
+    """Somebody says who they are, and is greeted by that name."""
+    name = rng.choice(words.FEMALE + words.MALE) if rng.random() < 0.5 else invented(rng).capitalize()
+    cast = {"name": name}
+    return fill(rng.choice(NAMED), cast, rng), fill(rng.choice(NAMED_ANSWER), cast, rng)
+
+
+def fact(rng: random.Random) -> tuple[str, str]:
+    """A question about wick, in one of many wordings, and what the documentation says."""
+    tasks, questions, answer = rng.choice(FACTS)
+    of_task = tasks and (not questions or rng.random() < 0.6)
+    # A task holds choices, not holes, so it goes into the wording before choices are made.
+    question = rng.choice(HOW).replace("{do}", rng.choice(tasks)) if of_task else rng.choice(questions)
+    question = fill(question, {"wick": rng.choice(WHERE)}, rng).strip()
+    front = rng.choice(FRONTS)
+    if front and not question.startswith("I "):
+        question = front + question[0].lower() + question[1:]
+    if rng.random() < 0.15:
+        question = question.lower()
+    if rng.random() < 0.1:
+        question = question.rstrip("?.")
+    return question, answer
+
+
+def exchanges(rng: random.Random) -> list[tuple[str, str]]:
+    """Questions and answers of one chat. Facts and sums are short, so several come together, and a step is spent on learning."""
     dice = rng.random()
-    if dice < 0.13:
-        turns.append(talk(rng, rng.choice(list(TALK))))
-    elif dice < 0.16:
-        turns.append(echo(rng))
-    if not turns or rng.random() < 0.3:
-        turns.append(ask(rng))
+    if dice < 0.22:
+        turns = [fact(rng) for _ in range(rng.randint(1, 5))]
+    elif dice < 0.36:
+        turns = [sums.ask(rng, fill) for _ in range(rng.randint(1, 10))]
+    elif dice < 0.47:
+        turns = [greeting(rng) if rng.random() < 0.2 else talk(rng, rng.choice(list(TALK)))]
+        if rng.random() < 0.4:
+            turns.append(rng.choice((ask, fact, lambda r: sums.ask(r, fill)))(rng))
+    elif dice < 0.5:
+        turns = [echo(rng)]
+    else:
+        turns = [ask(rng)]
     if rng.random() < 0.1:
         turns.append(talk(rng, rng.choice(("thanks", "goodbye", "thanks", "identity", "wick"))))
     if rng.random() < 0.08:
-        turns.append(ask(rng))
-    for question, answer in turns:
-        messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return messages
+        turns.append(rng.choice((ask, ask, fact))(rng))
+    return turns
+
+
+def chat(rng: random.Random) -> list[dict]:
+    """One conversation, as messages, without anything that is held out."""
+    while True:
+        messages = [{"role": "system", "content": rng.choice(SYSTEM)}] if rng.random() < 0.08 else []
+        for question, answer in exchanges(rng):
+            messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        if not any(is_held(message["content"]) for message in messages):
+            return messages
 
 
 def tale(rng: random.Random) -> str:
     """A story nobody asked for, for text that is continued without a chat."""
-    return story(rng, subject(rng))
+    while is_held(text := story(rng, subject(rng))):
+        pass
+    return text
 
 
 if __name__ == "__main__":

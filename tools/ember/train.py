@@ -1,8 +1,8 @@
 """Trains ember from nothing: tokenizer, then model, on text that generator.py writes as it is needed.
 
-    python tools/ember/train.py --out DIR --minutes 35 [--threads 2] [--seed 1]
+    python tools/ember/train.py --out DIR --minutes 70 [--threads 2] [--seed 1]
 
-Writes DIR/hf, a Hugging Face folder. Every two minutes the whole state goes to DIR/state.pt; the same command again goes on from
+Writes DIR/hf, a Hugging Face folder. Every five minutes the whole state goes to DIR/state.pt; the same command again goes on from
 there. No example is seen twice: batch n is written from (seed, n), so a resumed run sees what an unbroken one would have.
 Only the assistant's words and its end token are learned; a question's words cannot be foreseen.
 """
@@ -22,10 +22,11 @@ from start import begin
 from tokenizer import END, TURN, load_or_train
 
 CONTEXT = 512
-VOCABULARY = 2048
-# 2.0 M parameters. Wide and shallow: on a CPU four layers of 192 train faster than six of 160, and plots need little depth.
-# All columns are multiples of 32, the block of Q8_0.
-SIZES = dict(hidden_size=192, num_hidden_layers=4, num_attention_heads=6, num_key_value_heads=6, intermediate_size=448)
+VOCABULARY = 2560
+# (hidden, heads, ffn) by name: 1.6, 2.1 and 2.8 M parameters; "medium" is ember. Wide and shallow: on a CPU four layers of 192
+# train faster than six of 160, and plots need little depth. All columns are multiples of 32, the block of Q8_0.
+SIZES = {"small": (160, 5, 384), "medium": (192, 6, 448), "large": (224, 7, 544)}
+LAYERS = 4
 # Slow rotations leave some pairs of a head almost still over 512 positions: those compare contents (start.py).
 ROPE = {"rope_type": "default", "rope_theta": 1e6}
 CHATS_A_STEP = 8
@@ -34,14 +35,16 @@ ROUND = 32
 ECHO_STEPS = 200
 PEAK_RATE = 2e-3
 WARMUP = 0.02
+STORE_SECONDS = 300
 IGNORED = -100
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for hf/, tokenizer and state.pt")
-    parser.add_argument("--minutes", type=float, default=35, help="training time in all, resumed parts included (default 35)")
+    parser.add_argument("--minutes", type=float, default=70, help="training time in all, resumed parts included (default 70)")
     parser.add_argument("--steps", type=int, help="train for so many steps instead, the same on any machine")
+    parser.add_argument("--size", choices=SIZES, default="medium", help="1.6, 2.1 or 2.8 million parameters (default medium)")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and text (default 1)")
     parser.add_argument("--f32", action="store_true", help="compute in f32 where the machine has no bf16 instructions")
@@ -110,10 +113,15 @@ def rate(progress: float) -> float:
     return PEAK_RATE * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * along)))
 
 
-def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def new_model(tokenizer: PreTrainedTokenizerFast, size: str) -> LlamaForCausalLM:
     end, turn = (tokenizer.convert_tokens_to_ids(t) for t in (END, TURN))
+    hidden, heads, ffn = SIZES[size]
     config = LlamaConfig(
-        **SIZES,
+        hidden_size=hidden,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        intermediate_size=ffn,
         vocab_size=VOCABULARY,
         max_position_embeddings=CONTEXT,
         tie_word_embeddings=True,
@@ -135,9 +143,9 @@ def save(folder: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFa
 
 
 def samples(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Prints what the model says now, greedily: one subject it knows, one that nobody has."""
+    """Prints what the model says now, greedily: a subject it knows, one that nobody has, a fact, a sum."""
     model.eval()
-    for prompt in ("Tell me about the lighthouse.", "Tell me a story about a purple zamboni"):
+    for prompt in ("Tell me about the lighthouse.", "Tell me a story about a purple zamboni", "How do I stream?", "What is 37 + 45?"):
         text = f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
         ids = tokenizer(text, return_tensors="pt")["input_ids"]
         out = model.generate(ids, max_new_tokens=160, do_sample=False)
@@ -152,7 +160,7 @@ class Training:
         self.options = options
         torch.set_num_threads(options.threads)
         self.tokenizer = load_or_train(options.out, VOCABULARY, options.seed)
-        self.model = new_model(self.tokenizer)
+        self.model = new_model(self.tokenizer, options.size)
         self.circuit = begin(self.model, options.seed)
         decayed = [p for p in self.model.parameters() if p.ndim == 2]
         plain = [p for p in self.model.parameters() if p.ndim != 2]
@@ -214,8 +222,8 @@ class Training:
             self.seconds = before + time.monotonic() - started
             if self.step % 100 == 0:
                 speed = self.tokens / self.seconds
-                print(f"step {self.step} · {self.seconds / 60:.1f} min · loss {self.loss:.3f} · {speed:.0f} tokens/s", flush=True)
-            if self.seconds - stored > 120:
+                print(f"step {self.step} · {self.tokens} tokens · {self.seconds / 60:.1f} min · loss {self.loss:.3f} · {speed:.0f} tokens/s", flush=True)
+            if self.seconds - stored > STORE_SECONDS:
                 stored = self.seconds
                 self.store()
         self.store()
