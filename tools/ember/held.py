@@ -26,7 +26,7 @@ def held_sums() -> set[tuple[str, int, int]]:
 HELD_SUMS = held_sums()
 WORDS = [*HELD["subjects"], *HELD["invented"], *HELD["names"]]
 WORD = re.compile(rf"\b({'|'.join(map(re.escape, WORDS))})\b", re.IGNORECASE)
-QUESTIONS = {plain(row["question"]) for row in HELD["facts"]} | {plain(text) for text in HELD["greetings"]}
+QUESTIONS = {plain(row["question"]) for row in HELD["facts"]} | {plain(text) for text in (*HELD["greetings"], *HELD["beyond"])}
 
 
 def is_held(text: str) -> bool:

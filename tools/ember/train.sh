@@ -1,6 +1,6 @@
 #!/bin/sh
 # Trains ember anew and puts it where the package ships it. Run in the repository, after `npm ci` and `npm run build`.
-#   tools/ember/train.sh [--minutes 35] [--threads 2] [--seed 1]     PYTHON and EMBER_OUT may be set
+#   tools/ember/train.sh [--minutes 70] [--threads 2] [--size medium] [--seed 1]     PYTHON and EMBER_OUT may be set
 set -eu
 cd "$(dirname "$0")/../.."
 out=${EMBER_OUT:-.cache/ember}
