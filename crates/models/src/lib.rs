@@ -10,4 +10,4 @@ mod model;
 
 pub use convert::{Converted, convert, quantize};
 pub use decoder::{from_folder, from_gguf};
-pub use model::Model;
+pub use model::{LongFrom, Model};

@@ -26,8 +26,20 @@ pub struct Model {
     pub hidden: usize,
     /// v: rows of the output matrix.
     pub vocab: usize,
+    /// Which sequences are long, where the rotation tells them apart ([`wick_compute::LongRope`]); `None`: it does not.
+    pub long_from: Option<LongFrom>,
     /// Weights the plan uses; a tied head counts once.
     pub parameters: u64,
     /// What in the files is not used, or not as the file may mean it.
     pub warnings: Vec<Warning>,
+}
+
+/// What makes all rows of a sequence turn as those of long ones do ([`wick_compute::Span::long`]). The figure is the original
+/// context of longrope, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LongFrom {
+    /// A prompt of more tokens: what transformers does with a folder.
+    Prompt(usize),
+    /// A model loaded with a larger context: what llama.cpp does with a GGUF file.
+    Window(usize),
 }

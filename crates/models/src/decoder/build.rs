@@ -96,6 +96,7 @@ impl Decoder<'_> {
             head_dim,
             hidden,
             vocab,
+            long_from: None,
             parameters,
             warnings,
         })
