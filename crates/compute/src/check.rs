@@ -4,10 +4,12 @@
 //! that contradicts itself is a bug of whoever built it (`internal`); a tensor that differs from the plan is the file's
 //! (`model-invalid`); a token id the model does not have is the caller's (`invalid-request`).
 
-use wick_spec::{Error, Result};
-use wick_weights::{TensorInfo, Tensors};
+use std::ops::Range;
 
-use crate::{Activation, Attention, BLOCK, Batch, Input, Linear, Mlp, Norm, NormOver, Plan, Span, Step};
+use wick_spec::{Error, Result};
+use wick_weights::{Tensor, TensorInfo, Tensors};
+
+use crate::{Attention, BLOCK, Batch, HeadNorm, Input, Linear, Mlp, Norm, NormOver, Plan, Span, Step};
 
 /// What a step does with a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,14 +23,20 @@ pub(crate) enum Use {
 }
 
 /// One weight of a plan and the shape the plan gives it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Weight<'a> {
     /// The tensor's name.
     pub(crate) name: &'a str,
-    /// Outermost dimension first.
+    /// Which of the tensor's outermost rows it is; `None`: all.
+    pub(crate) rows: Option<&'a Range<usize>>,
+    /// Of these rows, outermost dimension first.
     pub(crate) shape: Vec<usize>,
     /// What is done with it.
     pub(crate) used: Use,
+    /// What is added to each of its elements.
+    pub(crate) offset: f32,
+    /// Elements of the whole tensor.
+    pub(crate) whole: u64,
 }
 
 impl Weight<'_> {
@@ -36,22 +44,34 @@ impl Weight<'_> {
     pub(crate) fn elements(&self) -> usize {
         self.shape.iter().product()
     }
+
+    /// The tensor, or the rows of it.
+    pub(crate) fn tensor(&self, tensors: &dyn Tensors) -> Result<Tensor> {
+        let tensor = tensors.tensor(self.name)?;
+        self.rows.map_or_else(|| Ok(tensor.clone()), |rows| tensor.rows(rows.clone()))
+    }
 }
 
 /// Holds the plan to its own rules and every tensor to the plan, and lists the weights in the order of the steps. A tensor two
 /// steps share (a tied head) is listed for each use.
 pub(crate) fn check_shapes<'a>(plan: &'a Plan, tensors: &dyn Tensors) -> Result<Vec<Weight<'a>>> {
     check_plan(plan)?;
-    check_options(plan)?;
-    let weights = weights(plan, tensors)?;
-    for weight in &weights {
+    let mut weights = weights(plan, tensors)?;
+    for weight in &mut weights {
         // Asking for the tensor also refuses a type that cannot be decoded.
         let tensor = tensors.tensor(weight.name)?;
         let found = &tensor.info().shape;
-        if *found != weight.shape {
+        weight.whole = found.iter().product::<usize>() as u64;
+        // Of some rows there may be more; those that are named have to be there.
+        let mut expected = weight.shape.clone();
+        if let (Some(rows), Some(all), Some(&there)) = (weight.rows, expected.first_mut(), found.first()) {
+            *all = there.max(rows.end);
+        }
+        if *found != expected {
+            let rows = weight.rows.map_or(String::new(), |rows| format!(" for rows {rows:?}"));
             return Err(Error::model_invalid(format!(
-                "tensor {:?}: its shape is {found:?}, the {} architecture needs {:?}",
-                weight.name, plan.architecture, weight.shape
+                "tensor {:?}: its shape is {found:?}, the {} architecture needs {expected:?}{rows}",
+                weight.name, plan.architecture
             )));
         }
     }
@@ -82,41 +102,48 @@ fn check_plan(plan: &Plan) -> Result<()> {
         if a.layer != layer || n > a.head_dim / 2 || window == Some(0) {
             return wrong(format!("layer {layer}: numbered {}, {n} frequencies, window {window:?}", a.layer));
         }
+        let long = a.rope.as_ref().and_then(|rope| rope.long.as_ref()).map_or(n, |long| long.inv_freq.len());
+        if long != n || a.growth.is_some_and(|growth| growth.original == 0) {
+            return wrong(format!("layer {layer}: {long} of {n} long frequencies, growth {:?}", a.growth));
+        }
     }
-    Ok(())
-}
-
-/// Options that no backend computes yet.
-fn check_options(plan: &Plan) -> Result<()> {
-    let plain = |linear: &Linear| linear.rows.is_none();
-    let as_is = |norm: &Norm| norm.offset == 0.0;
-    let result = |norm: &Option<Norm>, residual: f32| norm.is_none() && residual == 1.0;
-    let missing = |step: &Step| match step {
-        Step::Embed(embed) => (embed.scale != 1.0).then_some("a scale of embeddings"),
-        Step::Attention(a) => {
-            let norms = a.norm.iter().chain(a.q_norm.iter().chain(&a.k_norm).map(|norm| &norm.norm)).all(as_is);
-            let heads = a.q_norm.iter().chain(&a.k_norm).all(|norm| norm.over == NormOver::Head);
-            let rope = a.rope.as_ref().is_some_and(|rope| rope.magnitude == 1.0 && rope.long.is_none());
-            let scores = a.growth.is_none() && a.softcap.is_none();
-            let rows = [&a.q, &a.k, &a.v, &a.o].into_iter().all(plain);
-            let all = norms && heads && rope && scores && rows && result(&a.post_norm, a.residual);
-            (!all).then_some("this form of attention")
-        }
-        Step::Mlp(m) => {
-            let rows = [&m.gate, &m.up, &m.down].into_iter().all(plain);
-            let norms = m.norm.iter().all(as_is) && result(&m.post_norm, m.residual);
-            let all = norms && rows && m.activation == Activation::Silu;
-            (!all).then_some("this form of feed-forward")
-        }
-        Step::Norm(norm) => (!as_is(norm)).then_some("an offset of a norm's weight"),
-        Step::Head(head) => {
-            (!(plain(&head.linear) && head.scale == 1.0 && head.softcap.is_none())).then_some("scaled logits")
-        }
-    };
-    match plan.steps.iter().find_map(missing) {
-        Some(what) => Err(Error::unsupported(format!("{}: {what} cannot be computed yet", plan.architecture))),
+    match plan.steps.iter().position(|step| !figures(step).iter().all(|x| x.is_finite()) || !caps(step)) {
+        Some(at) => wrong(format!("step {at}: a factor that is not finite, or a cap that is not positive")),
         None => Ok(()),
     }
+}
+
+/// The step's factors.
+fn figures(step: &Step) -> Vec<f32> {
+    let offset = |norm: &Option<Norm>| norm.as_ref().map_or(0.0, |norm| norm.offset);
+    let head = |norm: &Option<HeadNorm>| norm.as_ref().map_or(0.0, |norm| norm.norm.offset);
+    match step {
+        Step::Embed(embed) => vec![embed.scale],
+        Step::Attention(a) => {
+            let norms = [offset(&a.norm), offset(&a.post_norm), head(&a.q_norm), head(&a.k_norm)];
+            let magnitude = a.rope.as_ref().map_or(1.0, |rope| rope.magnitude);
+            [&norms[..], &[a.scale, a.residual, magnitude, a.growth.map_or(0.0, |growth| growth.beta)]].concat()
+        }
+        Step::Mlp(mlp) => vec![offset(&mlp.norm), offset(&mlp.post_norm), mlp.residual],
+        Step::Norm(norm) => vec![norm.offset],
+        Step::Head(head) => vec![head.scale],
+    }
+}
+
+/// Whether the step's soft cap, if it has one, is one.
+fn caps(step: &Step) -> bool {
+    let cap = match step {
+        Step::Attention(a) => a.softcap,
+        Step::Head(head) => head.softcap,
+        Step::Embed(_) | Step::Mlp(_) | Step::Norm(_) => None,
+    };
+    cap.is_none_or(|cap| cap.is_finite() && cap > 0.0)
+}
+
+/// m of a linear whose outputs the plan does not say: its rows, or the tensor's.
+pub(crate) fn outputs(linear: &Linear, tensors: &dyn Tensors) -> usize {
+    let all = || tensors.info(&linear.weight).and_then(|info| info.shape.first().copied()).unwrap_or(0);
+    linear.rows.as_ref().map_or_else(all, Range::len)
 }
 
 /// The weights of the steps, in order. The width f of a feed-forward is the file's: the rows of its gate.
@@ -128,15 +155,15 @@ fn weights<'a>(plan: &'a Plan, tensors: &dyn Tensors) -> Result<Vec<Weight<'a>>>
             Step::Embed(embed) => {
                 // Its rows may differ from the head's; what ids there are, the table says.
                 let rows = info(tensors, &embed.weight)?.shape.first().copied().unwrap_or(0);
-                list.add(&embed.weight, vec![rows, e], Use::Table);
+                list.add(&embed.weight, None, vec![rows, e], Use::Table);
             }
-            Step::Attention(attention) => list.attention(attention, e),
+            Step::Attention(attention) => list.attention(attention, e)?,
             Step::Mlp(mlp) => {
-                let f = info(tensors, &mlp.gate.weight)?.shape.first().copied().unwrap_or(0);
-                list.mlp(mlp, e, f);
+                info(tensors, &mlp.gate.weight)?;
+                list.mlp(mlp, e, outputs(&mlp.gate, tensors))?;
             }
-            Step::Norm(norm) => list.add(&norm.weight, vec![e], Use::Vector),
-            Step::Head(head) => list.linear(&head.linear, plan.vocab, e),
+            Step::Norm(norm) => list.norm(Some(norm), e)?,
+            Step::Head(head) => list.linear(&head.linear, plan.vocab, e)?,
         }
     }
     Ok(list.0)
@@ -145,43 +172,52 @@ fn weights<'a>(plan: &'a Plan, tensors: &dyn Tensors) -> Result<Vec<Weight<'a>>>
 struct List<'a>(Vec<Weight<'a>>);
 
 impl<'a> List<'a> {
-    fn add(&mut self, name: &'a str, shape: Vec<usize>, used: Use) {
-        self.0.push(Weight { name, shape, used });
+    fn add(&mut self, name: &'a str, rows: Option<&'a Range<usize>>, shape: Vec<usize>, used: Use) {
+        self.0.push(Weight { name, rows, shape, used, offset: 0.0, whole: 0 });
     }
 
-    fn norm(&mut self, norm: Option<&'a Norm>, n: usize) {
-        if let Some(norm) = norm {
-            self.add(&norm.weight, vec![n], Use::Vector);
+    fn norm(&mut self, norm: Option<&'a Norm>, n: usize) -> Result<()> {
+        let Some(norm) = norm else { return Ok(()) };
+        if self.0.iter().any(|weight| weight.name == norm.weight && weight.offset != norm.offset) {
+            return Err(Error::internal(format!("a plan: {:?} with two offsets", norm.weight)));
         }
+        self.add(&norm.weight, None, vec![n], Use::Vector);
+        self.0.iter_mut().rev().take(1).for_each(|weight| weight.offset = norm.offset);
+        Ok(())
     }
 
-    fn linear(&mut self, linear: &'a Linear, outputs: usize, inputs: usize) {
-        self.add(&linear.weight, vec![outputs, inputs], Use::Matrix);
+    fn linear(&mut self, linear: &'a Linear, outputs: usize, inputs: usize) -> Result<()> {
+        let rows = linear.rows.as_ref();
+        if let Some(rows) = rows.filter(|rows| rows.is_empty() || rows.len() != outputs) {
+            return Err(Error::internal(format!("a plan: rows {rows:?} of {:?} for {outputs} outputs", linear.weight)));
+        }
+        self.add(&linear.weight, rows, vec![outputs, inputs], Use::Matrix);
         if let Some(bias) = &linear.bias {
-            self.add(bias, vec![outputs], Use::Vector);
+            self.add(bias, rows, vec![outputs], Use::Vector);
         }
+        Ok(())
     }
 
-    fn attention(&mut self, a: &'a Attention, e: usize) {
+    fn attention(&mut self, a: &'a Attention, e: usize) -> Result<()> {
         let (queries, keys) = (a.heads * a.head_dim, a.kv_heads * a.head_dim);
-        self.norm(a.norm.as_ref(), e);
-        self.linear(&a.q, queries, e);
-        self.linear(&a.k, keys, e);
-        self.linear(&a.v, keys, e);
-        for (norm, all) in [(&a.q_norm, queries), (&a.k_norm, keys)] {
-            let n = |over| if over == NormOver::Row { all } else { a.head_dim };
-            norm.iter().for_each(|norm| self.norm(Some(&norm.norm), n(norm.over)));
+        self.norm(a.norm.as_ref(), e)?;
+        self.linear(&a.q, queries, e)?;
+        self.linear(&a.k, keys, e)?;
+        self.linear(&a.v, keys, e)?;
+        for (norm, row) in [(&a.q_norm, queries), (&a.k_norm, keys)] {
+            let n = |over| if over == NormOver::Row { row } else { a.head_dim };
+            norm.iter().try_for_each(|norm| self.norm(Some(&norm.norm), n(norm.over)))?;
         }
-        self.linear(&a.o, e, queries);
-        self.norm(a.post_norm.as_ref(), e);
+        self.linear(&a.o, e, queries)?;
+        self.norm(a.post_norm.as_ref(), e)
     }
 
-    fn mlp(&mut self, mlp: &'a Mlp, e: usize, f: usize) {
-        self.norm(mlp.norm.as_ref(), e);
-        self.linear(&mlp.gate, f, e);
-        self.linear(&mlp.up, f, e);
-        self.linear(&mlp.down, e, f);
-        self.norm(mlp.post_norm.as_ref(), e);
+    fn mlp(&mut self, mlp: &'a Mlp, e: usize, f: usize) -> Result<()> {
+        self.norm(mlp.norm.as_ref(), e)?;
+        self.linear(&mlp.gate, f, e)?;
+        self.linear(&mlp.up, f, e)?;
+        self.linear(&mlp.down, e, f)?;
+        self.norm(mlp.post_norm.as_ref(), e)
     }
 }
 

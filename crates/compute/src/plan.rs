@@ -114,6 +114,16 @@ pub struct Rope {
     pub long: Option<LongRope>,
 }
 
+impl Rope {
+    /// The frequencies of a row at this position; `long`: its span's.
+    pub fn inv_freq_of(&self, position: u32, long: bool) -> &[f32] {
+        match &self.long {
+            Some(rope) if long || position as usize >= rope.original => &rope.inv_freq,
+            _ => &self.inv_freq,
+        }
+    }
+}
+
 /// The frequencies of longrope (Ding et al. 2024) for sequences beyond the original context.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LongRope {
@@ -131,6 +141,13 @@ pub struct QueryGrowth {
     pub beta: f32,
     /// Positions before which nothing grows.
     pub original: usize,
+}
+
+impl QueryGrowth {
+    /// What the query at this position is multiplied by.
+    pub fn factor(&self, position: u32) -> f32 {
+        1.0 + self.beta * ((1 + position as usize / self.original) as f32).ln()
+    }
 }
 
 /// Grouped-query attention over the sequence's own past (Vaswani et al. 2017; Ainslie et al. 2023).

@@ -9,7 +9,7 @@ use wick_compute::{
     Attention, BLOCK, Backend, Batch, Input, Outputs, Plan, Program, Rope, RopeLayout, Row, Span, Step, Want, Wanted,
 };
 use wick_spec::{Code, Stop};
-use wick_testkit::{Random, Shape, assert_close, largest_difference};
+use wick_testkit::{Extras, Random, Shape, assert_close, largest_difference};
 use wick_weights::Tensors;
 
 /// A backend and how far it may stray.
@@ -37,7 +37,7 @@ const SEEDS: std::ops::Range<u64> = 0..24;
 fn each(run: impl Fn(&Case, &Shape, &mut Random)) {
     for case in backends() {
         for seed in SEEDS {
-            run(&case, &Shape::random(seed), &mut Random::new(seed + 1000));
+            run(&case, &Shape::with_extras(seed), &mut Random::new(seed + 1000));
         }
     }
 }
@@ -64,12 +64,13 @@ struct Sequence {
     ids: Vec<u32>,
     cached: usize,
     blocks: Vec<u32>,
+    long: bool,
 }
 
 impl Sequence {
     fn random(random: &mut Random, shape: &Shape, tokens: usize, blocks: Vec<u32>) -> Self {
         let ids = (0..tokens).map(|_| random.below(shape.vocab) as u32).collect();
-        Self { ids, cached: 0, blocks }
+        Self { ids, cached: 0, blocks, long: random.coin() }
     }
 
     fn from(&self, cached: usize) -> Self {
@@ -91,7 +92,7 @@ fn batch(sequences: &[Sequence]) -> Batch {
         }
         let rows = first..batch.rows.len();
         batch.wanted.extend(rows.clone().map(|row| Wanted { row, want: Want::Logits }));
-        batch.spans.push(Span { rows, cached: sequence.cached, blocks: sequence.blocks.clone(), long: false });
+        batch.spans.push(Span { rows, cached: sequence.cached, blocks: sequence.blocks.clone(), long: sequence.long });
     }
     batch
 }
@@ -195,7 +196,7 @@ fn only_wanted_rows_have_results_in_the_order_they_were_wanted() {
     });
 }
 
-/// The head's product, written out.
+/// The head, written out.
 fn logits_of(hidden: &[f32], shape: &Shape) -> Vec<f32> {
     let (plan, tensors) = (shape.plan(), shape.checkpoint(7));
     let Some(Step::Head(head)) = plan.steps.last() else { panic!("a plan ends with its head") };
@@ -204,7 +205,8 @@ fn logits_of(hidden: &[f32], shape: &Shape) -> Vec<f32> {
     let bias = head.linear.bias.as_deref().map_or(vec![0.0; shape.vocab], values);
     let product = |x: &[f32], w: &[f32]| x.iter().zip(w).map(|(x, w)| x * w).sum::<f32>();
     let rows = hidden.chunks_exact(shape.hidden);
-    rows.flat_map(|x| w.chunks_exact(shape.hidden).zip(&bias).map(|(w, b)| product(x, w) + b).collect::<Vec<f32>>())
+    let shown = |x: f32| head.softcap.map_or(x * head.scale, |cap| cap * (x * head.scale / cap).tanh());
+    rows.flat_map(|x| w.chunks_exact(shape.hidden).zip(&bias).map(|(w, b)| shown(product(x, w) + b)).collect::<Vec<f32>>())
         .collect()
 }
 
@@ -217,7 +219,8 @@ fn embedding_rows_equal_the_tokens_they_are_of() {
         let table = shape.checkpoint(7).tensor("token_embd.weight").and_then(|table| table.to_f32()).expect("there");
         for (n, row) in [4usize, 1].into_iter().enumerate() {
             let Input::Token(id) = mixed.rows[row].input else { panic!("a token so far") };
-            mixed.embeddings.extend(&table[id as usize * shape.hidden..][..shape.hidden]);
+            let given = &table[id as usize * shape.hidden..][..shape.hidden];
+            mixed.embeddings.extend(given.iter().map(|x| x * shape.extras.embed_scale));
             mixed.rows[row].input = Input::Embedding(n as u32);
         }
         let actual = run(&mut *program, &mixed);
@@ -246,7 +249,7 @@ fn a_fork_shares_full_blocks_and_owns_a_copy_of_the_last() {
         let branch = |last: u32, blocks: Vec<u32>| {
             let mut ids = trunk.ids.clone();
             ids.extend([last, 1, 2]);
-            Sequence { ids, cached: trunk.ids.len(), blocks }
+            Sequence { ids, cached: trunk.ids.len(), blocks, long: trunk.long }
         };
         let (left, right) = (branch(5, vec![0, 1]), branch(9, vec![0, 3]));
         let left_logits = run(&mut *program, &batch(from_ref(&left))).logits;
@@ -302,6 +305,7 @@ fn every_option_of_a_plan_changes_the_answer() {
         other_bias: true,
         window: None,
         tied: false,
+        extras: Extras::NONE,
     };
     let plan = plain.plan();
     let changes: [Change; 12] = [

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod checkpoint;
+mod extras;
 mod random;
 mod scratch;
 mod shape;
@@ -10,6 +11,7 @@ mod tolerance;
 
 pub use blocks::random_blocks;
 pub use checkpoint::Checkpoint;
+pub use extras::{Extras, Norms};
 pub use random::Random;
 pub use scratch::Scratch;
 pub use shape::Shape;

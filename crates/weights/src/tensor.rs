@@ -73,6 +73,28 @@ impl Tensor {
         Self { scale, ..self }
     }
 
+    /// Rows `rows` of the outermost dimension as a tensor of their own, over the same bytes. `model-invalid` when they are not all
+    /// in the tensor, or do not begin and end with a block.
+    pub fn rows(&self, rows: Range<usize>) -> Result<Self> {
+        let invalid = |what: String| Err(Error::model_invalid(format!("tensor {:?}: {what}", self.name)));
+        let (all, per_row) = match self.info.shape.split_first() {
+            Some((&all, rest)) => (all, rest.iter().product::<usize>()),
+            None => (1, 1),
+        };
+        if rows.start >= rows.end || rows.end > all {
+            return invalid(format!("rows {rows:?} are not in its {all}"));
+        }
+        // No overflow: the tensor, which is at least as large, fits memory.
+        let offset = |row: usize| self.info.dtype.bytes(row * per_row);
+        let (Some(start), Some(end)) = (offset(rows.start), offset(rows.end)) else {
+            return invalid(format!("rows {rows:?} are no whole blocks of {}", self.info.dtype));
+        };
+        let mut shape = self.info.shape.clone();
+        shape.iter_mut().take(1).for_each(|n| *n = rows.len());
+        let (info, range) = (TensorInfo { dtype: self.info.dtype, shape }, self.range.start + start..self.range.start + end);
+        Ok(Self { info, range, ..self.clone() })
+    }
+
     /// The name it was asked for by.
     pub fn name(&self) -> &str {
         &self.name
@@ -163,5 +185,49 @@ pub trait Tensors: Send + Sync {
     fn is_scale(&self, name: &str) -> bool {
         let stem = name.strip_suffix(".scale").or_else(|| name.strip_suffix(".input_scale"));
         stem.and_then(|stem| self.info(&format!("{stem}.weight"))).is_some_and(|info| info.dtype == DType::NVFP4)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wick_spec::Code;
+
+    fn tensor(dtype: DType, shape: &[usize]) -> Tensor {
+        let info = TensorInfo { dtype, shape: shape.to_vec() };
+        let bytes: Vec<u8> = (0..info.bytes().expect("whole blocks")).map(|i| (i * 7 % 60) as u8).collect();
+        Tensor::from_bytes("w", info, &bytes).expect("the bytes fill it")
+    }
+
+    #[test]
+    fn some_rows_are_a_tensor_over_the_same_bytes() {
+        for (dtype, shape) in [(DType::F32, vec![5, 3]), (DType::Q8_0, vec![5, 64]), (DType::BF16, vec![5])] {
+            let (whole, row) = (tensor(dtype, &shape), shape.iter().skip(1).product::<usize>());
+            let part = whole.rows(1..4).expect("inside").rows(1..3).expect("inside");
+            assert_eq!((part.info().shape[0], part.info().columns()), (2, *part.info().shape.last().expect("not empty")));
+            let (bytes, all) = (part.bytes().expect("in memory"), whole.bytes().expect("in memory"));
+            assert_eq!(bytes.as_ptr(), all[all.len() / 5 * 2..].as_ptr(), "nothing is copied");
+            let (values, all) = (part.to_f32().expect("decoded"), whole.to_f32().expect("decoded"));
+            assert_eq!(values, all[2 * row..4 * row], "{dtype}");
+            let mut last = vec![0.0; row];
+            if shape.len() > 1 {
+                part.rows_to_f32(1, &mut last).expect("two rows");
+                assert_eq!(last, all[3 * row..4 * row]);
+                assert!(part.rows_to_f32(2, &mut last).is_err(), "a row of the whole, not of the part");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_are_not_there_or_cut_a_block_are_named() {
+        let whole = tensor(DType::F32, &[5, 3]);
+        let backwards = Range { start: 3, end: 2 };
+        for rows in [0..6, 5..6, 2..2, backwards, 0..usize::MAX] {
+            let error = whole.rows(rows.clone()).expect_err("not there");
+            assert_eq!(error.code(), Code::ModelInvalid);
+            assert!(error.message().contains("\"w\"") && error.message().contains(&format!("{rows:?}")), "{error}");
+        }
+        let error = tensor(DType::Q8_0, &[64]).rows(8..40).expect_err("inside a block");
+        assert!(error.message().contains("Q8_0"), "{error}");
     }
 }

@@ -1,13 +1,14 @@
 //! Memory, counted before it is taken.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use wick_spec::Result;
 use wick_weights::{DType, Tensors};
 
 use super::matrix::{ggml, unnamed};
 use super::{Candle, Kernels, cpu, kv};
-use crate::check::{Use, Weight, check_shapes};
+use crate::check::{Use, Weight, check_shapes, outputs};
 use crate::{BLOCK, Cost, Plan, Step};
 
 /// Rows whose logits are computed at once.
@@ -21,18 +22,18 @@ pub(super) struct Held<'a> {
     pub(super) bytes: u64,
 }
 
-/// The plan's weights, each name once; a table that is also multiplied with counts as a matrix.
+/// The plan's weights, each once, rows of one tensor apart; a table that is also multiplied with counts as a matrix.
 pub(super) fn held<'a>(backend: &Candle, plan: &'a Plan, tensors: &dyn Tensors) -> Result<Vec<Held<'a>>> {
     let mut list: Vec<Held<'a>> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut places: HashMap<_, usize> = HashMap::new();
     for weight in check_shapes(plan, tensors)? {
         let Some(info) = tensors.info(weight.name) else { continue };
         let held = Held { bytes: bytes(backend, &weight, info.dtype), weight };
-        match places.get(held.weight.name) {
-            Some(&at) if list[at].weight.used == Use::Table => list[at] = held,
-            Some(_) => {}
-            None => {
-                places.insert(held.weight.name, list.len());
+        match places.entry((held.weight.name, held.weight.rows)) {
+            Entry::Occupied(at) if list[*at.get()].weight.used == Use::Table => list[*at.get()] = held,
+            Entry::Occupied(_) => {}
+            Entry::Vacant(place) => {
+                place.insert(list.len());
                 list.push(held);
             }
         }
@@ -58,14 +59,13 @@ fn bytes(backend: &Candle, weight: &Weight<'_>, dtype: DType) -> u64 {
 /// What the plan takes on this backend.
 pub(super) fn cost(backend: &Candle, plan: &Plan, tensors: &dyn Tensors, rows: usize) -> Result<Cost> {
     let weights = held(backend, plan, tensors)?;
-    let width = |name: &str| tensors.info(name).and_then(|info| info.shape.first().copied()).unwrap_or(0) as u64;
     // Of a row: what a step holds at its widest beside the stream x, which is there twice while it is added to.
     let columns = plan.steps.iter().map(|step| match step {
-        Step::Attention(a) => 4 * width(&a.q.weight) + 4 * width(&a.k.weight),
-        Step::Mlp(m) => 3 * width(&m.gate.weight),
+        Step::Attention(a) => 4 * a.head_dim * (a.heads + a.kv_heads),
+        Step::Mlp(m) => 3 * outputs(&m.gate, tensors),
         Step::Embed(_) | Step::Norm(_) | Step::Head(_) => 0,
     });
-    let row = 4 * plan.hidden as u64 + columns.max().unwrap_or(0);
+    let row = (4 * plan.hidden + columns.max().unwrap_or(0)) as u64;
     let logits = (rows.min(HEAD_ROWS) * plan.vocab) as u64;
     let block = (BLOCK * plan.kv_width() * kv::dtype(&backend.device).size_in_bytes()) as u64;
     Ok(Cost {

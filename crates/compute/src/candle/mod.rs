@@ -5,6 +5,7 @@
 //! ([`Candle::portable`]), so that tests hold both to the reference. On the CPU weights stay in the map and one pool does
 //! everything: candle's barrier pool, never rayon beside it.
 
+mod attention;
 mod call;
 mod cost;
 mod cpu;

@@ -47,7 +47,7 @@ impl Program for Work {
             return Ok(());
         }
         let mut call = Call::new(&self.backend, &self.weights, batch, stop).map_err(|failure| failure.at("the batch"))?;
-        let mut x = call.embed(&first.weight, e).map_err(|failure| failure.at(&first.weight))?;
+        let mut x = call.embed(first, e).map_err(|failure| failure.at(&first.weight))?;
         let few = !batch.wanted.is_empty() && batch.wanted.len() < batch.rows.len();
         let narrow = self.narrow.filter(|_| few);
         for (i, step) in self.plan.steps.iter().enumerate() {

@@ -6,26 +6,24 @@ use super::cpu::Sequence;
 use super::failure::Fallible;
 use super::portable::Gather;
 use super::{Candle, Kernels};
-use crate::Batch;
+use crate::{Batch, Rope};
 
-/// The rotations of a call's rows for one set of frequencies: cosines and sines of (t, 1, pairs), in f32 whatever the model's
-/// type is.
-struct Angles {
-    inv_freq: Vec<f32>,
-    cos: Tensor,
-    sin: Tensor,
+/// The rotations of a call's rows for one rope: (t, 1, pairs), in f32 whatever the model's type is.
+#[derive(Debug, Clone)]
+pub(super) struct Angles {
+    /// Cosines, times the rope's magnitude.
+    pub(super) cos: Tensor,
+    /// Sines, likewise.
+    pub(super) sin: Tensor,
 }
 
 impl Angles {
-    fn new(inv_freq: &[f32], positions: &[u32], device: &Device) -> Fallible<Self> {
-        let angles = positions.iter().flat_map(|position| inv_freq.iter().map(move |f| *position as f32 * f));
-        let (sin, cos): (Vec<f32>, Vec<f32>) = angles.map(f32::sin_cos).unzip();
-        let shape = (positions.len(), 1, inv_freq.len());
-        Ok(Self {
-            inv_freq: inv_freq.to_vec(),
-            cos: Tensor::from_vec(cos, shape, device)?,
-            sin: Tensor::from_vec(sin, shape, device)?,
-        })
+    fn new(rope: &Rope, rows: impl ExactSizeIterator<Item = (u32, bool)>, device: &Device) -> Fallible<Self> {
+        let (shape, magnitude) = ((rows.len(), 1, rope.inv_freq.len()), rope.magnitude);
+        let turn = |(position, long)| rope.inv_freq_of(position, long).iter().map(move |f| (position as f32 * f).sin_cos());
+        let (sin, cos): (Vec<f32>, Vec<f32>) =
+            rows.flat_map(turn).map(|(sin, cos)| (sin * magnitude, cos * magnitude)).unzip();
+        Ok(Self { cos: Tensor::from_vec(cos, shape, device)?, sin: Tensor::from_vec(sin, shape, device)? })
     }
 }
 
@@ -36,8 +34,11 @@ pub(super) struct Rows<'a> {
     pub(super) sequences: Vec<Sequence<'a>>,
     /// Where the sequences' keys and values are, for tensor operations only.
     pub(super) gathers: Vec<Gather>,
-    positions: Vec<u32>,
-    angles: Vec<Angles>,
+    /// Of each row.
+    pub(super) positions: Vec<u32>,
+    /// Of each row: its span's.
+    long: Vec<bool>,
+    angles: Vec<(Rope, Angles)>,
 }
 
 impl<'a> Rows<'a> {
@@ -45,7 +46,9 @@ impl<'a> Rows<'a> {
     pub(super) fn all(batch: &'a Batch, backend: &Candle) -> Fallible<Self> {
         let spans = batch.spans.iter();
         let sequences = spans.map(|span| Sequence { rows: span.rows.clone(), cached: span.cached, blocks: &span.blocks });
-        Self::new(None, sequences.collect(), batch.rows.iter().map(|row| row.position).collect(), backend)
+        let long = batch.spans.iter().flat_map(|span| span.rows.clone().map(|_| span.long)).collect();
+        let positions = batch.rows.iter().map(|row| row.position).collect();
+        Self::new(None, sequences.collect(), positions, long, backend)
     }
 
     /// The wanted rows, each a sequence that has everything before it there already.
@@ -54,20 +57,26 @@ impl<'a> Rows<'a> {
         let sequence = |(at, row): (usize, usize)| {
             let span = batch.spans.iter().find(|span| span.rows.contains(&row))?;
             let cached = span.cached + row - span.rows.start;
-            Some(Sequence { rows: at..at + 1, cached, blocks: &span.blocks })
+            Some((Sequence { rows: at..at + 1, cached, blocks: &span.blocks }, span.long))
         };
-        let sequences = rows.clone().enumerate().filter_map(sequence).collect();
+        let (sequences, long) = rows.clone().enumerate().filter_map(sequence).unzip();
         let positions = rows.clone().map(|row| batch.rows[row].position).collect();
         let chosen = Tensor::new(rows.map(|row| row as u32).collect::<Vec<_>>(), &backend.device)?;
-        Self::new(Some(chosen), sequences, positions, backend)
+        Self::new(Some(chosen), sequences, positions, long, backend)
     }
 
-    fn new(chosen: Option<Tensor>, sequences: Vec<Sequence<'a>>, positions: Vec<u32>, backend: &Candle) -> Fallible<Self> {
+    fn new(
+        chosen: Option<Tensor>,
+        sequences: Vec<Sequence<'a>>,
+        positions: Vec<u32>,
+        long: Vec<bool>,
+        backend: &Candle,
+    ) -> Fallible<Self> {
         let gathers = match backend.kernels {
             Kernels::Slices => Vec::new(),
             Kernels::Tensors => sequences.iter().map(|s| Gather::new(s, &backend.device)).collect::<Fallible<_>>()?,
         };
-        Ok(Self { chosen, sequences, gathers, positions, angles: Vec::new() })
+        Ok(Self { chosen, sequences, gathers, positions, long, angles: Vec::new() })
     }
 
     /// These rows of x (t, n).
@@ -78,14 +87,14 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Cosines and sines, (t, 1, pairs) each, for these frequencies; computed at their first use in the call.
-    pub(super) fn angles(&mut self, inv_freq: &[f32], device: &Device) -> Fallible<(Tensor, Tensor)> {
-        if let Some(found) = self.angles.iter().find(|angles| angles.inv_freq == inv_freq) {
-            return Ok((found.cos.clone(), found.sin.clone()));
+    /// The rows' rotations, computed at their first use in the call.
+    pub(super) fn angles(&mut self, rope: &Rope, device: &Device) -> Fallible<Angles> {
+        if let Some((_, found)) = self.angles.iter().find(|(known, _)| known == rope) {
+            return Ok(found.clone());
         }
-        let angles = Angles::new(inv_freq, &self.positions, device)?;
-        let both = (angles.cos.clone(), angles.sin.clone());
-        self.angles.push(angles);
-        Ok(both)
+        let rows = self.positions.iter().copied().zip(self.long.iter().copied());
+        let angles = Angles::new(rope, rows, device)?;
+        self.angles.push((rope.clone(), angles.clone()));
+        Ok(angles)
     }
 }

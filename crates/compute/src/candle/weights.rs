@@ -1,6 +1,7 @@
 //! A plan's weights, by name.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use candle_core::{Device, Tensor as CandleTensor};
 use wick_spec::{Error, Result, Stop};
@@ -10,17 +11,41 @@ use super::cost::{Held, held};
 use super::failure::{Failure, Fallible};
 use super::matrix::Matrix;
 use super::{Candle, cpu};
-use crate::check::{Use, check_shapes};
-use crate::{Plan, Step};
+use crate::check::{Use, Weight, check_shapes};
+use crate::{Linear, Norm, Plan, Step};
 
 /// What the steps read.
 #[derive(Debug, Default)]
 pub(super) struct Weights {
     /// Embedding tables, read row by row from the file.
     tables: HashMap<String, Tensor>,
-    matrices: HashMap<String, Matrix>,
-    /// f32, on the device.
-    vectors: HashMap<String, CandleTensor>,
+    matrices: Named<Matrix>,
+    /// f32, on the device, offsets added.
+    vectors: Named<CandleTensor>,
+}
+
+/// Weights by the tensor's name.
+#[derive(Debug)]
+struct Named<T>(HashMap<String, Vec<Part<T>>>);
+
+/// Some rows of a tensor; `None`: all.
+type Part<T> = (Option<Range<usize>>, T);
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T> Named<T> {
+    fn insert(&mut self, weight: &Weight<'_>, value: T) {
+        self.0.entry(weight.name.to_owned()).or_default().push((weight.rows.cloned(), value));
+    }
+
+    fn get(&self, name: &str, rows: Option<&Range<usize>>) -> Result<&T> {
+        let parts = self.0.get(name).map_or(&[][..], Vec::as_slice);
+        parts.iter().find(|(part, _)| part.as_ref() == rows).map(|(_, value)| value).ok_or_else(|| missing(name))
+    }
 }
 
 impl Weights {
@@ -47,8 +72,8 @@ impl Weights {
             for item in some {
                 weights.add(backend, item, tensors).map_err(|failure| failure.at(item.weight.name))?;
             }
-            let pack = some.iter().map(|item| item.weight.name).filter(|&name| head.is_none_or(|head| head != name));
-            weights.pack(pack)?;
+            weights
+                .pack(some.iter().map(|item| &item.weight).filter(|weight| head.is_none_or(|head| head != weight.name)))?;
             for item in some {
                 stop.check()?;
                 done += item.bytes;
@@ -62,13 +87,12 @@ impl Weights {
         let weight = &item.weight;
         match (weight.used, weight.shape.as_slice()) {
             (Use::Matrix, &[n, k]) => {
-                let matrix = Matrix::load(backend, tensors.tensor(weight.name)?, n, k)?;
-                self.matrices.insert(weight.name.to_owned(), matrix);
+                self.matrices.insert(weight, Matrix::load(backend, weight.tensor(tensors)?, n, k)?);
             }
             (Use::Vector, &[n]) => {
-                let values = tensors.tensor(weight.name)?.to_f32()?;
-                let vector = CandleTensor::from_vec(values, n, &Device::Cpu)?.to_device(&backend.device)?;
-                self.vectors.insert(weight.name.to_owned(), vector);
+                let mut values = weight.tensor(tensors)?.to_f32()?;
+                values.iter_mut().for_each(|x| *x += weight.offset);
+                self.vectors.insert(weight, CandleTensor::from_vec(values, n, &Device::Cpu)?.to_device(&backend.device)?);
             }
             (Use::Table, _) => {}
             (used, shape) => return Err(Error::internal(format!("a {used:?} of shape {shape:?}")).into()),
@@ -77,9 +101,9 @@ impl Weights {
     }
 
     /// Packs these matrices, each on a thread of its own.
-    fn pack<'a>(&self, names: impl Iterator<Item = &'a str>) -> Result<()> {
-        let matrices = names.filter_map(|name| match self.matrices.get(name) {
-            Some(Matrix::Mapped(matrix)) => Some((name, matrix)),
+    fn pack<'a>(&self, weights: impl Iterator<Item = &'a Weight<'a>>) -> Result<()> {
+        let matrices = weights.filter_map(|weight| match self.matrices.get(weight.name, weight.rows) {
+            Ok(Matrix::Mapped(matrix)) => Some((weight.name, matrix)),
             _ => None,
         });
         std::thread::scope(|scope| {
@@ -95,12 +119,19 @@ impl Weights {
         self.tables.get(name).ok_or_else(|| missing(name))
     }
 
-    pub(super) fn matrix(&self, name: &str) -> Result<&Matrix> {
-        self.matrices.get(name).ok_or_else(|| missing(name))
+    /// W of a linear.
+    pub(super) fn matrix(&self, linear: &Linear) -> Result<&Matrix> {
+        self.matrices.get(&linear.weight, linear.rows.as_ref())
     }
 
-    pub(super) fn vector(&self, name: &str) -> Result<&CandleTensor> {
-        self.vectors.get(name).ok_or_else(|| missing(name))
+    /// b of a linear.
+    pub(super) fn bias(&self, linear: &Linear) -> Result<Option<&CandleTensor>> {
+        linear.bias.as_deref().map(|name| self.vectors.get(name, linear.rows.as_ref())).transpose()
+    }
+
+    /// w of a norm, its offset added.
+    pub(super) fn norm(&self, norm: &Norm) -> Result<&CandleTensor> {
+        self.vectors.get(&norm.weight, None)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::linear::dot;
+use super::softcap::softcap;
 use super::state::{Layer, place};
 use crate::Attention;
 
@@ -12,8 +13,8 @@ pub(crate) fn visible(n: usize, window: Option<usize>) -> Range<usize> {
     first..n + 1
 }
 
-/// `out = softmax(q · Kᵀ * scale) · V` for each head (Vaswani et al. 2017); head i reads kv-head `i / (h / g)` (Ainslie et al.
-/// 2023).
+/// `out = softmax(cap(q · Kᵀ * scale)) · V` for each head (Vaswani et al. 2017); head i reads kv-head `i / (h / g)` (Ainslie et
+/// al. 2023).
 ///
 /// `q`, `out`: (h, d); `blocks` and `seen` name the tokens in `layer`. Sums run from the first seen token to the last.
 pub(crate) fn attend(a: &Attention, q: &[f32], layer: &Layer, blocks: &[u32], seen: Range<usize>, out: &mut [f32]) {
@@ -24,6 +25,9 @@ pub(crate) fn attend(a: &Attention, q: &[f32], layer: &Layer, blocks: &[u32], se
         let column = head / shared * d;
         for (weight, n) in weights.iter_mut().zip(seen.clone()) {
             *weight = dot(q, &layer.keys[place(blocks, n, layer.width) + column..][..d]) * a.scale;
+        }
+        if let Some(cap) = a.softcap {
+            softcap(&mut weights, cap);
         }
         softmax(&mut weights);
         out.fill(0.0);
@@ -52,7 +56,7 @@ fn softmax(x: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BLOCK, Linear, State};
+    use crate::{BLOCK, Linear, QueryGrowth, State};
 
     fn attention(heads: usize, kv_heads: usize, head_dim: usize) -> Attention {
         let linear = || Linear { weight: String::new(), bias: None, rows: None };
@@ -113,6 +117,26 @@ mod tests {
         attend(&attention(2, 1, 2), &[1.0, 0.0, 0.0, 1.0], layer, &[0], 0..2, &mut out);
         let expected = [2.0, 6.0, 0.0, 4.0];
         assert!(out.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-6), "{out:?}");
+    }
+
+    #[test]
+    fn capped_scores_are_nearer_to_each_other() {
+        let mut state = state(1, 1);
+        let layer = &mut state.layers[0];
+        layer.write(&[0], 0, &[100.0], &[1.0]);
+        layer.write(&[0], 1, &[0.0], &[0.0]);
+        // Scores of 50 and 0 become ln 3 · tanh(50 / ln 3) and 0: weights 3/4 and 1/4.
+        let a = Attention { scale: 0.5, softcap: Some(3.0f32.ln()), ..attention(1, 1, 1) };
+        let mut out = [9.0];
+        attend(&a, &[1.0], layer, &[0], 0..2, &mut out);
+        assert!((out[0] - 0.75).abs() < 1e-6, "{out:?}");
+    }
+
+    #[test]
+    fn queries_grow_in_steps() {
+        let growth = QueryGrowth { beta: 0.1, original: 8 };
+        let factors = [(0, 1.0), (7, 1.0), (8, 1.069_314_7), (17, 1.109_861_2), (80, 1.239_789_5)];
+        assert!(factors.iter().all(|&(p, factor)| (growth.factor(p) - factor).abs() < 1e-6));
     }
 
     #[test]

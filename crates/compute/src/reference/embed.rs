@@ -5,13 +5,16 @@ use wick_weights::Tensor;
 
 use crate::{Batch, Input};
 
-/// `x[i]` = the table's row of a token, or the given row of an embedding.
+/// `x[i]` = `scale` times the table's row of a token, or the given row of an embedding.
 ///
 /// `table`: (v, e), decoded a row at a time; `x`: (t, e). Ids and embeddings are checked before.
-pub(crate) fn embed(batch: &Batch, table: &Tensor, e: usize, x: &mut [f32]) -> Result<()> {
+pub(crate) fn embed(batch: &Batch, table: &Tensor, scale: f32, e: usize, x: &mut [f32]) -> Result<()> {
     for (row, x) in batch.rows.iter().zip(x.chunks_exact_mut(e)) {
         match row.input {
-            Input::Token(id) => table.rows_to_f32(id as usize, x)?,
+            Input::Token(id) => {
+                table.rows_to_f32(id as usize, x)?;
+                x.iter_mut().for_each(|x| *x *= scale);
+            }
             Input::Embedding(n) => x.copy_from_slice(&batch.embeddings[n as usize * e..][..e]),
         }
     }
@@ -37,7 +40,9 @@ mod tests {
             ..Batch::default()
         };
         let mut x = [0.0; 6];
-        embed(&batch, &table, 2, &mut x).expect("in range");
+        embed(&batch, &table, 1.0, 2, &mut x).expect("in range");
         assert_eq!(x, [4.0, 5.0, 8.0, 8.5, 0.0, 1.0]);
+        embed(&batch, &table, 3.0, 2, &mut x).expect("in range");
+        assert_eq!(x, [12.0, 15.0, 8.0, 8.5, 0.0, 3.0], "what is given is not scaled");
     }
 }

@@ -10,6 +10,7 @@ mod linear;
 mod norm;
 mod program;
 mod rope;
+mod softcap;
 mod state;
 
 use std::collections::HashSet;
@@ -17,7 +18,7 @@ use std::collections::HashSet;
 use wick_spec::{Result, Stop};
 use wick_weights::Tensors;
 
-use crate::check::check_shapes;
+use crate::check::{check_shapes, outputs};
 use crate::{BLOCK, Backend, Cost, Plan, Program, Step};
 use program::{Weights, Work};
 use state::Blocks;
@@ -38,7 +39,7 @@ impl Backend for Reference {
     fn cost(&self, plan: &Plan, tensors: &dyn Tensors, rows: usize) -> Result<Cost> {
         let weights = check_shapes(plan, tensors)?;
         let mut seen = HashSet::new();
-        let elements: u64 = weights.iter().filter(|w| seen.insert(w.name)).map(|w| w.elements() as u64).sum();
+        let elements: u64 = weights.iter().filter(|w| seen.insert(w.name)).map(|w| w.whole).sum();
         let widest = plan.steps.iter().map(|step| scratch_columns(step, tensors)).max().unwrap_or(0);
         let (e, rows) = (plan.hidden as u64, rows as u64);
         Ok(Cost {
@@ -62,7 +63,7 @@ impl Backend for Reference {
             stop.check()?;
             weights.add(&weight, tensors)?;
             if seen.insert(weight.name) {
-                done += weight.elements() as u64 * F32;
+                done += weight.whole * F32;
                 progress(done);
             }
         }
@@ -73,10 +74,10 @@ impl Backend for Reference {
 
 /// Values a row needs beside the residual stream while the step runs.
 fn scratch_columns(step: &Step, tensors: &dyn Tensors) -> u64 {
-    let rows = |name: &str| tensors.info(name).and_then(|info| info.shape.first().copied()).unwrap_or(0) as u64;
-    match step {
-        Step::Attention(a) => 2 * (rows(&a.o.weight) + rows(&a.q.weight) + rows(&a.k.weight)),
-        Step::Mlp(m) => 2 * (rows(&m.down.weight) + rows(&m.gate.weight)),
+    let columns = match step {
+        Step::Attention(a) => [outputs(&a.o, tensors), outputs(&a.q, tensors), outputs(&a.k, tensors)].iter().sum(),
+        Step::Mlp(m) => outputs(&m.down, tensors) + outputs(&m.gate, tensors),
         Step::Embed(_) | Step::Norm(_) | Step::Head(_) => 0,
-    }
+    };
+    2 * columns as u64
 }

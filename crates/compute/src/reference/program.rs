@@ -11,11 +11,10 @@ use super::embed::embed;
 use super::linear::linear;
 use super::norm::rms_norm;
 use super::rope::rotate;
+use super::softcap::softcap;
 use super::state::Blocks;
 use crate::check::{Limits, Use, Weight, check_batch};
-use crate::{
-    Attention, Batch, Head, HeadNorm, Linear, Mlp, Norm, NormKind, Outputs, Plan, Program, Span, State, Step, Want,
-};
+use crate::{Attention, Batch, Head, Linear, Mlp, Norm, NormKind, Outputs, Plan, Program, Span, State, Step, Want};
 
 /// Rows computed between two looks at the stop flag.
 const TILE: usize = 32;
@@ -56,7 +55,7 @@ impl Weights {
     /// Norm of each row in place; `x`: (rows, n) with n the length of the norm's weight.
     fn norm(&self, norm: &Norm, x: &mut [f32]) -> Result<()> {
         match norm.kind {
-            NormKind::Rms => rms_norm(x, self.get(&norm.weight)?, norm.eps),
+            NormKind::Rms => rms_norm(x, self.get(&norm.weight)?, norm.eps, norm.offset),
         }
         Ok(())
     }
@@ -73,8 +72,14 @@ struct Call<'a> {
 impl Call<'_> {
     /// `x · Wᵀ + b`: (t, n) to (t, m), in tiles of rows.
     fn linear(&mut self, step: &Linear, x: &[f32], n: usize) -> Result<Vec<f32>> {
-        let w = self.weights.get(&step.weight)?;
-        let bias = step.bias.as_deref().map(|name| self.weights.get(name)).transpose()?;
+        let (mut w, mut bias) = (self.weights.get(&step.weight)?, None);
+        if let Some(name) = &step.bias {
+            bias = Some(self.weights.get(name)?);
+        }
+        if let Some(rows) = &step.rows {
+            w = &w[rows.start * n..rows.end * n];
+            bias = bias.map(|bias| &bias[rows.clone()]);
+        }
         let m = w.len() / n;
         let mut y = vec![0.0; x.len() / n * m];
         for (x, y) in x.chunks(TILE * n).zip(y.chunks_mut(TILE * m)) {
@@ -94,22 +99,34 @@ impl Call<'_> {
         Ok(y)
     }
 
-    /// `x += o(attention(norm(x)))`, x: (t, e). Keys and values of the new rows are kept first, so that rows of one span see
+    /// `x += residual · post_norm(y)`, x, y: (t, e).
+    fn add(&self, x: &mut [f32], y: &[f32], post_norm: Option<&Norm>, residual: f32) -> Result<()> {
+        for (x, y) in x.iter_mut().zip(self.normed(post_norm, y)?) {
+            *x += y * residual;
+        }
+        Ok(())
+    }
+
+    /// `x += residual · post_norm(o(attention(norm(x))))`, x: (t, e). Keys and values of the new rows are kept first, so that rows of one span see
     /// each other.
     fn attention(&mut self, a: &Attention, blocks: &mut Blocks, x: &mut [f32], e: usize) -> Result<()> {
         let y = self.normed(a.norm.as_ref(), x)?;
         let (mut q, mut k, v) = (self.linear(&a.q, &y, e)?, self.linear(&a.k, &y, e)?, self.linear(&a.v, &y, e)?);
-        if let Some(HeadNorm { norm, .. }) = &a.q_norm {
-            self.weights.norm(norm, &mut q)?;
-        }
-        if let Some(HeadNorm { norm, .. }) = &a.k_norm {
-            self.weights.norm(norm, &mut k)?;
+        // The length of the norm's weight says what a mean is taken over.
+        for (norm, x) in [(&a.q_norm, &mut q), (&a.k_norm, &mut k)] {
+            norm.iter().try_for_each(|norm| self.weights.norm(&norm.norm, x))?;
         }
         let (queries, width) = (a.heads * a.head_dim, a.kv_heads * a.head_dim);
-        for (i, row) in self.batch.rows.iter().enumerate() {
-            let Some(rope) = &a.rope else { break };
-            rotate(&mut q[i * queries..][..queries], a.head_dim, rope, row.position);
-            rotate(&mut k[i * width..][..width], a.head_dim, rope, row.position);
+        for (span, i, _) in tokens(&self.batch.spans) {
+            let (q, k) = (&mut q[i * queries..][..queries], &mut k[i * width..][..width]);
+            let position = self.batch.rows[i].position;
+            if let Some(rope) = &a.rope {
+                rotate(q, a.head_dim, rope, position, span.long);
+                rotate(k, a.head_dim, rope, position, span.long);
+            }
+            if let Some(growth) = a.growth {
+                q.iter_mut().for_each(|q| *q *= growth.factor(position));
+            }
         }
         let layer = &mut blocks.layers[a.layer];
         for (span, i, n) in tokens(&self.batch.spans) {
@@ -123,19 +140,19 @@ impl Call<'_> {
             let (q, out) = (&q[i * queries..][..queries], &mut attended[i * queries..][..queries]);
             attend(a, q, layer, &span.blocks, visible(n, a.window), out);
         }
-        add(x, &self.linear(&a.o, &attended, queries)?);
-        Ok(())
+        let out = self.linear(&a.o, &attended, queries)?;
+        self.add(x, &out, a.post_norm.as_ref(), a.residual)
     }
 
-    /// `x += down(act(gate(y)) * up(y))`, y = norm(x), x: (t, e).
+    /// `x += residual · post_norm(down(act(gate(y)) * up(y)))`, y = norm(x), x: (t, e).
     fn mlp(&mut self, mlp: &Mlp, x: &mut [f32], e: usize) -> Result<()> {
         let y = self.normed(mlp.norm.as_ref(), x)?;
         let mut gate = self.linear(&mlp.gate, &y, e)?;
         let up = self.linear(&mlp.up, &y, e)?;
         gated(&mut gate, &up, mlp.activation);
         let f = gate.len() / self.batch.rows.len();
-        add(x, &self.linear(&mlp.down, &gate, f)?);
-        Ok(())
+        let out = self.linear(&mlp.down, &gate, f)?;
+        self.add(x, &out, mlp.post_norm.as_ref(), mlp.residual)
     }
 
     /// Logits and hidden states of the wanted rows of x (t, e), and of no others.
@@ -150,6 +167,10 @@ impl Call<'_> {
         }
         if !rows.is_empty() {
             outputs.logits = self.linear(&head.linear, &rows, e)?;
+            outputs.logits.iter_mut().for_each(|x| *x *= head.scale);
+            if let Some(cap) = head.softcap {
+                softcap(&mut outputs.logits, cap);
+            }
         }
         Ok(())
     }
@@ -158,12 +179,6 @@ impl Call<'_> {
 /// Every token of the batch: its span, its row, and its number in its sequence.
 fn tokens(spans: &[Span]) -> impl Iterator<Item = (&Span, usize, usize)> {
     spans.iter().flat_map(|span| span.rows.clone().enumerate().map(move |(i, row)| (span, row, span.cached + i)))
-}
-
-fn add(x: &mut [f32], y: &[f32]) {
-    for (x, y) in x.iter_mut().zip(y) {
-        *x += y;
-    }
 }
 
 /// The program: the plan, its weights, the keys and values.
@@ -181,7 +196,7 @@ impl Program for Work {
         let Some(Step::Embed(first)) = self.plan.steps.first() else {
             return Err(Error::internal("a plan without an embedding was prepared"));
         };
-        let (e, table) = (self.plan.hidden, self.weights.table(&first.weight)?);
+        let (e, scale, table) = (self.plan.hidden, first.scale, self.weights.table(&first.weight)?);
         let ids = table.info().shape.first().copied().unwrap_or(0);
         check_batch(batch, Limits { ids, hidden: e, blocks: self.blocks.blocks() })?;
         if batch.rows.is_empty() {
@@ -192,7 +207,7 @@ impl Program for Work {
         for step in &self.plan.steps {
             stop.check()?;
             match step {
-                Step::Embed(_) => embed(batch, table, e, &mut x)?,
+                Step::Embed(_) => embed(batch, table, scale, e, &mut x)?,
                 Step::Attention(attention) => call.attention(attention, &mut self.blocks, &mut x, e)?,
                 Step::Mlp(mlp) => call.mlp(mlp, &mut x, e)?,
                 Step::Norm(norm) => call.weights.norm(norm, &mut x)?,

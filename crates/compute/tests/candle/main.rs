@@ -9,7 +9,7 @@ use wick_compute::candle::Candle;
 use wick_compute::reference::Reference;
 use wick_compute::{BLOCK, Backend, Batch, Input, Outputs, Program, RopeLayout, Row, Span, Want, Wanted};
 use wick_spec::{Code, Stop};
-use wick_testkit::{Checkpoint, Random, Shape, assert_close, random_blocks};
+use wick_testkit::{Checkpoint, Extras, Random, Shape, assert_close, random_blocks};
 use wick_weights::gguf::{File, Metadata, Writer};
 use wick_weights::{DType, OpenOptions, Tensors};
 
@@ -29,6 +29,7 @@ const SHAPE: Shape = Shape {
     other_bias: false,
     window: None,
     tied: false,
+    extras: Extras::NONE,
 };
 
 /// The shape's weights, its matrices in other types by turns.

@@ -24,6 +24,8 @@ pub(in crate::candle) struct Heads {
     pub(in crate::candle) head_dim: usize,
     /// What q·k is multiplied by.
     pub(in crate::candle) scale: f32,
+    /// What scores are capped by.
+    pub(in crate::candle) softcap: Option<f32>,
     /// Tokens a token sees, itself included; all before it without one.
     pub(in crate::candle) window: Option<usize>,
 }
@@ -118,7 +120,7 @@ struct Call<'a> {
 
 impl<'a> Call<'a> {
     fn run(&self, task: &Task, scratch: &mut Scratch) {
-        let Heads { heads: h, kv_heads: g, head_dim: d, scale, window } = self.heads;
+        let Heads { heads: h, kv_heads: g, head_dim: d, scale, softcap, window } = self.heads;
         let (sequence, group) = (&self.sequences[task.sequence], h / g);
         let visible = |row: usize| {
             let end = sequence.cached + row + 1;
@@ -161,6 +163,7 @@ impl<'a> Call<'a> {
             let (row, ahead) = row.split_at_mut(visible.len());
             behind.fill(0.0);
             ahead.fill(0.0);
+            softcap.iter().for_each(|&cap| simd::softcap(row, cap));
             *sum = simd::exp_sum(row, simd::max(row));
         }
         for (slot, run) in runs(sequence.blocks, seen.clone()) {
@@ -185,7 +188,7 @@ mod tests {
 
     /// Attention as its definition reads, a row and a head at a time.
     fn plain(heads: Heads, s: &Sequence<'_>, q: &[f32], keys: &[f32], values: &[f32], out: &mut [f32]) {
-        let Heads { heads: h, kv_heads: g, head_dim: d, scale, window } = heads;
+        let Heads { heads: h, kv_heads: g, head_dim: d, scale, softcap, window } = heads;
         for (i, row) in s.rows.clone().enumerate() {
             for head in 0..h {
                 let n = s.cached + i;
@@ -193,7 +196,8 @@ mod tests {
                 let at = |n: usize| ((s.blocks[n / BLOCK] as usize * BLOCK + n % BLOCK) * g + head / (h / g)) * d;
                 let q = &q[(row * h + head) * d..][..d];
                 let dot = |n: usize| q.iter().zip(&keys[at(n)..]).map(|(q, k)| f64::from(q * scale * k)).sum::<f64>();
-                let weights: Vec<f64> = tokens.clone().map(|n| dot(n).exp()).collect();
+                let capped = |x: f64| softcap.map_or(x, |cap| f64::from(cap) * (x / f64::from(cap)).tanh());
+                let weights: Vec<f64> = tokens.clone().map(|n| capped(dot(n)).exp()).collect();
                 let sum: f64 = weights.iter().sum();
                 for c in 0..d {
                     let mixed = tokens.clone().zip(&weights).map(|(n, w)| w * f64::from(values[at(n) + c])).sum::<f64>();
@@ -209,7 +213,8 @@ mod tests {
         for (heads, kv_heads, head_dim, window) in
             [(4, 2, 6, None), (3, 3, 16, Some(5)), (16, 1, 8, None), (80, 1, 4, Some(40))]
         {
-            let heads = Heads { heads, kv_heads, head_dim, scale: 0.4, window };
+            let softcap = (kv_heads == 1).then_some(0.7);
+            let heads = Heads { heads, kv_heads, head_dim, scale: 0.4, softcap, window };
             let blocks: [&[u32]; 3] = [&[4, 5, 6, 1], &[0], &[3, 2, 7]];
             let sequences = [
                 Sequence { rows: 0..50, cached: 61, blocks: blocks[0] },
@@ -224,5 +229,18 @@ mod tests {
             attend(heads, &sequences, &q, (&kv[0], &kv[1]), &mut out, &Stop::default());
             assert_close(&out, &expected, 1e-5, &format!("{heads:?}"));
         }
+    }
+
+    #[test]
+    fn what_is_behind_every_window_is_not_looked_at() {
+        let heads = Heads { heads: 2, kv_heads: 1, head_dim: 4, scale: 1.0, softcap: None, window: Some(3) };
+        let blocks: Vec<u32> = (0..4).collect();
+        let mut kv = vec![1.0; 4 * BLOCK * 4];
+        // Had they any part in it, even with a weight of 0, it would not be a number.
+        kv[..(3 * BLOCK - 2) * 4].fill(f32::NAN);
+        let sequences = [Sequence { rows: 0..5, cached: 3 * BLOCK, blocks: &blocks }];
+        let (q, mut out) = (vec![1.0; 5 * 8], vec![0.0; 5 * 8]);
+        attend(heads, &sequences, &q, (&kv, &kv), &mut out, &Stop::default());
+        assert_eq!(out, vec![1.0; 5 * 8]);
     }
 }

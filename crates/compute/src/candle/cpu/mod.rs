@@ -16,7 +16,7 @@ pub(super) use attention::{Heads, Sequence, attend};
 pub(super) use matrix::Matrix;
 pub(super) use packed::packed_bytes;
 pub use pool::threads;
-pub(super) use rows::{add, gate, rms_norm, rotate};
+pub(super) use rows::{add, gate, rms_norm, rotate, scale, softcap};
 
 use super::failure::Fallible;
 

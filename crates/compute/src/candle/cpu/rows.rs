@@ -2,7 +2,7 @@
 
 use super::pool::each_chunk;
 use super::simd;
-use crate::RopeLayout;
+use crate::{Activation, RopeLayout};
 
 /// Root-mean-square norm of each row (Zhang & Sennrich 2019): `y = x / sqrt(mean(x²) + eps) · w`; x: (rows, n), w: (n).
 pub(in crate::candle) fn rms_norm(x: &[f32], w: &[f32], eps: f32) -> Vec<f32> {
@@ -44,21 +44,41 @@ pub(in crate::candle) fn rotate(x: &mut [f32], d: usize, layout: RopeLayout, cos
     });
 }
 
-/// `gate · sigmoid(gate) · up`, in place of `gate`.
-pub(in crate::candle) fn gate(gate: &mut [f32], up: &[f32]) {
-    pairwise(gate, up, 4, simd::silu_times);
+/// `act(gate) · up`, in place of `gate`.
+pub(in crate::candle) fn gate(gate: &mut [f32], up: &[f32], activation: Activation) {
+    match activation {
+        Activation::Silu => pairwise(gate, up, 4, simd::silu_times),
+        Activation::GeluTanh => pairwise(gate, up, 6, simd::gelu_times),
+    }
 }
 
-/// `x + y`, in place of x.
-pub(in crate::candle) fn add(x: &mut [f32], y: &[f32]) {
-    pairwise(x, y, 1, simd::add);
+/// `x + factor · y`, in place of x.
+pub(in crate::candle) fn add(x: &mut [f32], y: &[f32], factor: f32) {
+    pairwise(x, y, 1, |x, y| simd::add(x, y, factor));
+}
+
+/// `factor · x`, in place; nothing is done for 1.
+pub(in crate::candle) fn scale(x: &mut [f32], factor: f32) {
+    if factor != 1.0 {
+        stretches(x, 1, |_, x| x.iter_mut().for_each(|x| *x *= factor));
+    }
+}
+
+/// `cap · tanh(x / cap)`, in place.
+pub(in crate::candle) fn softcap(x: &mut [f32], cap: f32) {
+    stretches(x, 5, |_, x| simd::softcap(x, cap));
 }
 
 /// `f` on stretches of x and y, in parallel when there is enough to do; `cost` is of an element, in multiply-adds.
 fn pairwise(x: &mut [f32], y: &[f32], cost: usize, f: impl Fn(&mut [f32], &[f32]) + Sync) {
+    stretches(x, cost, |at, x| f(x, &y[at..][..x.len()]));
+}
+
+/// `f` on stretches of x and where they begin, as [`pairwise`].
+fn stretches(x: &mut [f32], cost: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     const STRETCH: usize = 1024;
     let whole = x.len() / STRETCH * STRETCH;
     let (head, tail) = x.split_at_mut(whole);
-    each_chunk(head, STRETCH, whole * cost, |i, x| f(x, &y[i * STRETCH..][..STRETCH]));
-    f(tail, &y[whole..]);
+    each_chunk(head, STRETCH, whole * cost, |i, x| f(i * STRETCH, x));
+    f(whole, tail);
 }

@@ -114,11 +114,38 @@ vectorised! {
     }
 }
 
+/// `tanh(x)` to 1e-7: exact enough where it is multiplied or added to what is larger, not for its own sake near 0.
+#[inline(always)]
+fn tanh<const FMA: bool>(x: f32) -> f32 {
+    let e = exp::<FMA>(-2.0 * x.abs());
+    ((1.0 - e) / (1.0 + e)).copysign(x)
+}
+
 vectorised! {
-    /// `x = x + y`, of one length.
-    fn add(x: &mut [f32], y: &[f32]) {
+    /// `gate = gelu(gate) · up` by tanh: `gate/2 · (1 + tanh(√(2/π) · (gate + 0.044715 gate³))) · up`.
+    fn gelu_times(gate: &mut [f32], up: &[f32]) {
+        for (x, up) in gate.iter_mut().zip(up) {
+            let inner = 0.797_884_6 * madd::<FMA>(0.044_715 * *x * *x, *x, *x);
+            *x = 0.5 * *x * (1.0 + tanh::<FMA>(inner)) * up;
+        }
+    }
+}
+
+vectorised! {
+    /// `x = cap · tanh(x / cap)`.
+    fn softcap(x: &mut [f32], cap: f32) {
+        let inverse = cap.recip();
+        for x in x {
+            *x = cap * tanh::<FMA>(*x * inverse);
+        }
+    }
+}
+
+vectorised! {
+    /// `x = x + factor · y`, of one length.
+    fn add(x: &mut [f32], y: &[f32], factor: f32) {
         for (x, y) in x.iter_mut().zip(y) {
-            *x += y;
+            *x = madd::<FMA>(*y, factor, *x);
         }
     }
 }
@@ -187,6 +214,29 @@ mod tests {
         silu_times(&mut gate, &[2.0; 5]);
         let silu = |x: f32| 2.0 * x / (1.0 + (-x).exp());
         assert_close(&gate, &[0.0, silu(-3.0), 0.0, silu(2.0), 2000.0], 1e-6, "silu");
+    }
+
+    #[test]
+    fn gelu_is_gelu_and_has_no_overflow() {
+        let gelu = |x: f64| x / 2.0 * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh());
+        let x: Vec<f32> = (-400..400).map(|i| i as f32 * 0.02).collect();
+        let mut gate = x.clone();
+        gelu_times(&mut gate, &vec![1.0; x.len()]);
+        for (x, y) in x.iter().zip(&gate) {
+            assert!((f64::from(*y) - gelu(f64::from(*x))).abs() < 1e-6, "gelu({x}) is not {y}");
+        }
+        let mut far = [f32::MAX, f32::MIN, 1e6, -1e6];
+        gelu_times(&mut far, &[1.0; 4]);
+        assert_eq!(far, [f32::MAX, 0.0, 1e6, 0.0]);
+    }
+
+    #[test]
+    fn the_cap_is_never_exceeded() {
+        let mut x: Vec<f32> = (-300..300).map(|i| i as f32).chain([f32::MAX, f32::NEG_INFINITY]).collect();
+        let expected: Vec<f32> = x.iter().map(|x| (50.0 * (f64::from(*x) / 50.0).tanh()) as f32).collect();
+        softcap(&mut x, 50.0);
+        assert!(x.iter().all(|x| x.abs() <= 50.0));
+        assert_close(&x, &expected, 2e-7, "capped");
     }
 
     #[test]
