@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 use wick_compute::Plan;
-use wick_models::Model as Built;
+use wick_models::{LongFrom, Model as Built};
 use wick_spec::{Error, Result};
 use wick_text::{TemplateSource, Tokenizer};
 use wick_weights::gguf::{self, Array, Value};
@@ -24,6 +24,8 @@ pub(crate) struct Source {
     pub info: Info,
     /// `None` when only the vocabulary was asked for.
     pub plan: Option<Plan>,
+    /// Which sequences are long.
+    pub long_from: Option<LongFrom>,
     pub tokenizer: Arc<Tokenizer>,
     pub prompter: Arc<Prompter>,
     files: Files,
@@ -96,7 +98,7 @@ fn open_gguf(options: &LoadOptions, overrides: Map<String, Json>) -> Result<Sour
     }
     info.file_bytes = file.bytes();
     info.warnings.extend(file.warnings().into_iter().map(|w| w.message));
-    finish(info, plan_of(options, built), tokenizer, template, Files::Gguf(file))
+    finish(info, loaded(options, built), tokenizer, template, Files::Gguf(file))
 }
 
 fn open_folder(options: &LoadOptions, overrides: Map<String, Json>) -> Result<Source> {
@@ -111,27 +113,28 @@ fn open_folder(options: &LoadOptions, overrides: Map<String, Json>) -> Result<So
     let mut info = describe(options, "huggingface", &tokenizer, built.as_ref(), metadata, &folder);
     info.file_bytes = folder.bytes();
     info.warnings.extend(folder.warnings().into_iter().map(|w| w.message));
-    finish(info, plan_of(options, built), tokenizer, template, Files::Folder(folder))
+    finish(info, loaded(options, built), tokenizer, template, Files::Folder(folder))
 }
 
 fn own_template(options: &LoadOptions) -> Option<TemplateSource> {
     options.chat_template.clone().map(|template| TemplateSource { default: Some(template), tool_use: None })
 }
 
-fn plan_of(options: &LoadOptions, built: Option<Built>) -> Option<Plan> {
-    built.filter(|_| !options.vocab_only).map(|built| built.plan)
+/// What is to be computed, if anything is.
+fn loaded(options: &LoadOptions, built: Option<Built>) -> (Option<Plan>, Option<LongFrom>) {
+    built.filter(|_| !options.vocab_only).map_or((None, None), |built| (Some(built.plan), built.long_from))
 }
 
 fn finish(
     mut info: Info,
-    plan: Option<Plan>,
+    (plan, long_from): (Option<Plan>, Option<LongFrom>),
     tokenizer: Arc<Tokenizer>,
     template: TemplateSource,
     files: Files,
 ) -> Result<Source> {
     let prompter = Arc::new(Prompter::new(tokenizer.clone(), &template)?);
     info.chat_template = template.default;
-    Ok(Source { info, plan, tokenizer, prompter, files })
+    Ok(Source { info, plan, long_from, tokenizer, prompter, files })
 }
 
 fn describe(

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::Builder;
 
 use wick_compute::{Backend, Plan};
+use wick_models::LongFrom;
 use wick_spec::{Error, Result, Stop, Warning};
 use wick_weights::Tensors;
 
@@ -162,6 +163,7 @@ fn start(
         prompter: source.prompter.clone(),
         blocks: Blocks::new(fit.blocks),
         context: fit.context,
+        long_over: long_over(source.long_from, fit.context),
         vocab: plan.vocab,
         log: log.clone(),
         warnings,
@@ -169,6 +171,15 @@ fn start(
         running: engine.running.clone(),
     };
     Ok((parts, commands, engine))
+}
+
+/// Tokens beyond which a sequence is a long one, in a window of `context`.
+fn long_over(from: Option<LongFrom>, context: usize) -> usize {
+    match from {
+        Some(LongFrom::Tokens(original)) => original,
+        Some(LongFrom::Window(original)) if context > original => 0,
+        Some(LongFrom::Window(_)) | None => usize::MAX,
+    }
 }
 
 fn check_context(asked: Option<usize>, info: &mut Info, log: &Log) -> Result<()> {
@@ -212,5 +223,18 @@ impl From<DeviceKind> for wick_compute::candle::Device {
             DeviceKind::Cuda => Self::Cuda,
             DeviceKind::Metal => Self::Metal,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_long_depends_on_the_tokens_or_on_the_window() {
+        assert_eq!(long_over(None, 8192), usize::MAX);
+        assert_eq!(long_over(Some(LongFrom::Tokens(4096)), 8192), 4096);
+        assert_eq!(long_over(Some(LongFrom::Window(4096)), 4096), usize::MAX, "no sequence of this model is");
+        assert_eq!(long_over(Some(LongFrom::Window(4096)), 4097), 0, "every one is");
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Kept {
     /// The tokens whose keys and values the blocks hold.
     pub tokens: Vec<u32>,
     pub blocks: Vec<u32>,
+    /// Whether they were computed as a long sequence's; only such a one can go on from them, or only others can.
+    pub long: bool,
     /// For a chat: how its next turn begins.
     pub turn: Option<Turn>,
 }
@@ -29,7 +31,8 @@ impl Retained {
             release(kept, blocks);
             return;
         }
-        while let Some(at) = self.0.iter().position(|old| kept.tokens.starts_with(&old.tokens)) {
+        let covers = |old: &Kept| kept.long == old.long && kept.tokens.starts_with(&old.tokens);
+        while let Some(at) = self.0.iter().position(covers) {
             release(self.0.remove(at).expect("the position was just found"), blocks);
         }
         self.0.push_back(kept);
@@ -43,9 +46,10 @@ impl Retained {
         self.0.pop_front().map(|kept| release(kept, blocks)).is_some()
     }
 
-    /// The kept sequence that shares most tokens with `ids`, and how many; it becomes the last to be dropped.
-    pub(crate) fn best(&mut self, ids: &[u32]) -> Option<(&Kept, usize)> {
-        let shared = |kept: &Kept| common_prefix(&kept.tokens, ids);
+    /// The kept sequence, of `long` ones or others, that shares most tokens with `ids`, and how many; it becomes the last to be
+    /// dropped.
+    pub(crate) fn best(&mut self, ids: &[u32], long: bool) -> Option<(&Kept, usize)> {
+        let shared = |kept: &Kept| if kept.long == long { common_prefix(&kept.tokens, ids) } else { 0 };
         let (at, common) =
             self.0.iter().map(shared).enumerate().max_by_key(|&(_, common)| common).filter(|&(_, common)| common > 0)?;
         let kept = self.0.remove(at)?;
@@ -79,7 +83,7 @@ mod tests {
     use super::*;
 
     fn kept(tokens: &[u32], blocks: &mut Blocks) -> Kept {
-        Kept { tokens: tokens.to_vec(), blocks: vec![blocks.take().unwrap()], turn: None }
+        Kept { tokens: tokens.to_vec(), blocks: vec![blocks.take().unwrap()], long: false, turn: None }
     }
 
     #[test]
@@ -91,8 +95,22 @@ mod tests {
             retained.keep(kept, &mut blocks);
         }
         assert_eq!((retained.len(), blocks.available()), (2, 6));
-        assert_eq!(retained.best(&[1, 2, 4]).map(|(_, common)| common), Some(2));
-        assert!(retained.best(&[5]).is_none());
+        assert_eq!(retained.best(&[1, 2, 4], false).map(|(_, common)| common), Some(2));
+        assert!(retained.best(&[5], false).is_none());
+    }
+
+    #[test]
+    fn long_sequences_and_others_are_kept_apart() {
+        let mut blocks = Blocks::new(8);
+        let mut retained = Retained::default();
+        for (tokens, long) in [(&[1, 2][..], false), (&[1, 2, 3], true)] {
+            let kept = Kept { long, ..kept(tokens, &mut blocks) };
+            retained.keep(kept, &mut blocks);
+        }
+        assert_eq!(retained.len(), 2, "the longer one is no continuation of the other");
+        for (long, common) in [(false, 2), (true, 3)] {
+            assert_eq!(retained.best(&[1, 2, 3], long).map(|(_, common)| common), Some(common));
+        }
     }
 
     #[test]
@@ -103,10 +121,10 @@ mod tests {
             let kept = kept(&tokens, &mut blocks);
             retained.keep(kept, &mut blocks);
         }
-        retained.best(&[1]);
+        retained.best(&[1], false);
         assert!(retained.evict(&mut blocks));
-        assert!(retained.best(&[2]).is_none());
-        assert!(retained.best(&[1]).is_some());
+        assert!(retained.best(&[2], false).is_none());
+        assert!(retained.best(&[1], false).is_some());
         assert!(retained.evict(&mut blocks) && !retained.evict(&mut blocks));
         assert_eq!(blocks.available(), 8);
     }

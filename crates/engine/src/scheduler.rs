@@ -57,6 +57,8 @@ pub(crate) struct Parts {
     pub blocks: Blocks,
     /// Tokens a sequence may hold.
     pub context: usize,
+    /// A sequence of more tokens turns as a long one.
+    pub long_over: usize,
     /// Rows of the output matrix.
     pub vocab: usize,
     pub log: Log,
@@ -183,6 +185,7 @@ impl Scheduler {
             if let Work::Generate { answer, .. } = &sequence.work {
                 sequence.tokens.extend_from_slice(answer.ids());
             }
+            sequence.long = sequence.tokens.len() > self.parts.long_over;
             if let Some(after) = self.check_window(sequence)? {
                 return Ok(after);
             }
@@ -243,7 +246,7 @@ impl Scheduler {
         }
         // The last token is computed in any case: its logits are wanted.
         let ids = &sequence.tokens[..sequence.tokens.len() - 1];
-        let Some((common, source)) = self.longest_prefix(ids) else { return Ok(()) };
+        let Some((common, source)) = self.longest_prefix(ids, sequence.long) else { return Ok(()) };
         let whole = common / BLOCK;
         sequence.blocks.extend_from_slice(&source[..whole]);
         sequence.blocks.iter().for_each(|&id| self.parts.blocks.share(id));
@@ -266,10 +269,11 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Of what running and ended sequences computed, the longest beginning of `ids`, and its blocks.
-    fn longest_prefix(&mut self, ids: &[u32]) -> Option<(usize, Vec<u32>)> {
-        let running = self.sequences.iter().map(|s| (common_prefix(&s.tokens[..s.kv], ids), s.blocks.clone()));
-        let ended = self.retained.best(ids).map(|(kept, common)| (common, kept.blocks.clone()));
+    /// Of what running and ended sequences, `long` ones or others, computed, the longest beginning of `ids`, and its blocks.
+    fn longest_prefix(&mut self, ids: &[u32], long: bool) -> Option<(usize, Vec<u32>)> {
+        let running = self.sequences.iter().filter(|s| s.long == long);
+        let running = running.map(|s| (common_prefix(&s.tokens[..s.kv], ids), s.blocks.clone()));
+        let ended = self.retained.best(ids, long).map(|(kept, common)| (common, kept.blocks.clone()));
         running.chain(ended).max_by_key(|&(common, _)| common).filter(|&(common, _)| common > 0)
     }
 
@@ -299,6 +303,7 @@ impl Scheduler {
             sequence.started = true;
             sequence.tell(Event::Start { warnings: self.start_warnings(sequence) });
         }
+        self.lengthen(sequence);
         let rows = (sequence.tokens.len() - sequence.kv).min(CHUNK);
         while sequence.blocks.len() < blocks_for(sequence.kv + rows) {
             let id = self.take_block()?;
@@ -339,6 +344,20 @@ impl Scheduler {
         }
     }
 
+    /// Once it is a long one a sequence is computed from its beginning again: what it has was turned as that of a short one.
+    fn lengthen(&mut self, sequence: &mut Sequence) {
+        if sequence.long || sequence.tokens.len() <= self.parts.long_over {
+            return;
+        }
+        self.parts.log.write(
+            Level::Info,
+            format_args!("a sequence outgrew {} tokens, and is computed again as a long one", self.parts.long_over),
+        );
+        sequence.long = true;
+        sequence.blocks.drain(..).for_each(|id| self.parts.blocks.release(id));
+        sequence.kv = 0;
+    }
+
     fn start_warnings(&self, sequence: &Sequence) -> Vec<Warning> {
         let mut warnings = self.parts.warnings.clone();
         if let Work::Generate { max_tokens: Some(max), overflow: Overflow::Error, .. } = &sequence.work {
@@ -360,7 +379,7 @@ impl Scheduler {
         self.batch.rows.clear();
         self.batch.rows.extend((from..to).map(|n| Row { input: Input::Token(sequence.tokens[n]), position: n as u32 }));
         self.batch.spans.clear();
-        self.batch.spans.push(Span { rows: 0..rows, cached: from, blocks: sequence.blocks.clone(), long: false });
+        self.batch.spans.push(Span { rows: 0..rows, cached: from, blocks: sequence.blocks.clone(), long: sequence.long });
         self.batch.wanted.clear();
         let last = |n: usize| (n + 1 == sequence.tokens.len()).then_some(n - from);
         match &sequence.work {
@@ -411,7 +430,8 @@ impl Scheduler {
         self.parts.running.remove(sequence.id);
         let turn = turn_of_chat(&sequence);
         sequence.tokens.truncate(sequence.kv);
-        let kept = Kept { tokens: std::mem::take(&mut sequence.tokens), blocks: std::mem::take(&mut sequence.blocks), turn };
+        let (tokens, blocks) = (std::mem::take(&mut sequence.tokens), std::mem::take(&mut sequence.blocks));
+        let kept = Kept { tokens, blocks, long: sequence.long, turn };
         self.retained.keep(kept, &mut self.parts.blocks);
     }
 }
@@ -428,3 +448,6 @@ fn turn_of_chat(sequence: &Sequence) -> Option<Turn> {
 fn logits_of(row: usize) -> Wanted {
     Wanted { row, want: Want::Logits }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,8 @@ pub(crate) struct Sequence {
     /// Tokens whose keys and values the blocks hold.
     pub kv: usize,
     pub blocks: Vec<u32>,
+    /// Whether its rows turn as those of long sequences do.
+    pub long: bool,
     /// Blocks it may come to need.
     pub reserved: usize,
     /// Whether the reader was told of the start.
@@ -72,6 +74,7 @@ impl Sequence {
             cached_tokens: 0,
             kv: 0,
             blocks: Vec::new(),
+            long: false,
             reserved: 0,
             started: false,
         }

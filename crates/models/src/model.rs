@@ -38,8 +38,9 @@ pub struct Model {
 /// context of longrope, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LongFrom {
-    /// A prompt of more tokens: what transformers does with a folder.
-    Prompt(usize),
+    /// A sequence of more tokens, prompt and answer; one that comes to have more is computed again as a long one. What
+    /// transformers' `generate` does with a folder.
+    Tokens(usize),
     /// A model loaded with a larger context: what llama.cpp does with a GGUF file.
     Window(usize),
 }

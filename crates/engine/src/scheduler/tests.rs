@@ -1,0 +1,166 @@
+//! Long sequences and others, on a program that looks at nothing but tokens and refuses to mix the two.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc::channel as channel_of_events;
+
+use wick_compute::State;
+use wick_spec::{Request, Sampling};
+use wick_text::Tokenizer;
+
+use super::*;
+use crate::answer::Answer;
+use crate::channel::{Reader, channel};
+use crate::describe::open;
+use crate::options::LoadOptions;
+
+const VOCAB: usize = 300;
+
+/// What was computed in a call: tokens there already, new ones, and whether as a long sequence's.
+type Computed = (usize, usize, bool);
+
+/// A slot holds what was computed into it: a token, and whether as a long sequence's.
+struct Slots {
+    slots: Vec<Option<(u32, bool)>>,
+    computed: Arc<Mutex<Vec<Computed>>>,
+}
+
+impl State for Slots {
+    fn blocks(&self) -> usize {
+        self.slots.len() / BLOCK
+    }
+
+    fn grow(&mut self, blocks: usize) -> Result<()> {
+        self.slots.resize(blocks * BLOCK, None);
+        Ok(())
+    }
+
+    fn copy(&mut self, from: u32, to: u32) -> Result<()> {
+        let from = from as usize * BLOCK;
+        self.slots.copy_within(from..from + BLOCK, to as usize * BLOCK);
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        0
+    }
+}
+
+impl Program for Slots {
+    /// The next token is a sum over all that came before, so that nothing can be left out.
+    fn run(&mut self, batch: &Batch, outputs: &mut Outputs, _: &Stop) -> Result<()> {
+        let [span] = &batch.spans[..] else { panic!("one sequence a turn") };
+        let slot = |n: usize| span.blocks[n / BLOCK] as usize * BLOCK + n % BLOCK;
+        for (row, n) in batch.rows.iter().zip(span.cached..) {
+            let Input::Token(id) = row.input else { panic!("tokens only") };
+            self.slots[slot(n)] = Some((id, span.long));
+        }
+        let all = (0..span.cached + span.rows.len()).map(|n| self.slots[slot(n)].expect("it was computed"));
+        let sum = all.fold(7usize, |sum, (id, long)| {
+            assert_eq!(long, span.long, "what is cached was computed alike");
+            sum * 31 % 7919 + id as usize
+        });
+        outputs.logits = vec![0.0; VOCAB * batch.wanted.len()];
+        outputs.logits.iter_mut().skip(sum % VOCAB).take(1).for_each(|logit| *logit = 9.0);
+        self.computed.lock().unwrap().push((span.cached, span.rows.len(), span.long));
+        Ok(())
+    }
+
+    fn state(&mut self) -> &mut dyn State {
+        self
+    }
+}
+
+struct Bench {
+    scheduler: Scheduler,
+    tokenizer: Arc<Tokenizer>,
+    computed: Arc<Mutex<Vec<Computed>>>,
+}
+
+impl Bench {
+    fn new(long_over: usize) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../__test__/fixtures/checkpoints/llama");
+        let source = open(&LoadOptions { path, ..LoadOptions::default() }, &Log::none()).expect("a fixture");
+        let computed = Arc::default();
+        let parts = Parts {
+            program: Box::new(Slots { slots: Vec::new(), computed: Arc::clone(&computed) }),
+            prompter: source.prompter,
+            blocks: Blocks::new(64),
+            context: 400,
+            long_over,
+            vocab: VOCAB,
+            log: Log::none(),
+            warnings: Vec::new(),
+            closing: Stop::default(),
+            running: Running::default(),
+        };
+        Self { scheduler: Scheduler::new(parts), tokenizer: source.tokenizer, computed }
+    }
+
+    /// Runs a generation of at most 60 tokens to its end: their ids, and what was computed for them.
+    fn generate(&mut self, prompt: &[u32], tokens: u32) -> (Vec<u32>, Vec<Computed>) {
+        let request = Request {
+            prompt: Prompt::Tokens(prompt.to_vec()),
+            sampling: Sampling { temperature: 0.0, logprobs: Some(0), ..Sampling::default() },
+            max_tokens: Some(tokens),
+            stop: Vec::new(),
+            ignore_end: true,
+            overflow: Overflow::Error,
+        };
+        let (writer, reader, stop) = channel();
+        let answer = Answer::new(&request, self.tokenizer.clone(), VOCAB, Instant::now()).expect("a plain request");
+        let work = Work::Generate { answer: Box::new(answer), writer, overflow: Overflow::Error, max_tokens: Some(tokens) };
+        self.scheduler.sequences.push(Sequence::new(stop, work, request.prompt));
+        while !self.scheduler.sequences.is_empty() {
+            self.scheduler.step();
+        }
+        (ids(&reader), std::mem::take(&mut self.computed.lock().expect("nobody panicked")))
+    }
+}
+
+/// The ids of all that a session said.
+fn ids(reader: &Reader) -> Vec<u32> {
+    let (send, receive) = channel_of_events();
+    reader.next(Box::new(move |events| send.send(events).expect("the test listens")));
+    let events = receive.recv().expect("it is over").expect("nothing failed").expect("it said something");
+    let tokens = events.into_iter().flat_map(|event| match event {
+        Event::TextDelta { tokens, .. } => tokens,
+        _ => Vec::new(),
+    });
+    tokens.map(|token| token.id).collect()
+}
+
+fn prompt(tokens: usize) -> Vec<u32> {
+    (0..tokens).map(|n| (n * 37 + 11) as u32 % VOCAB as u32).collect()
+}
+
+#[test]
+fn a_sequence_that_outgrows_the_original_context_is_computed_again() {
+    let (long, computed) = Bench::new(40).generate(&prompt(30), 20);
+    let mut expected = vec![(0, 30, false)];
+    expected.extend((30..40).map(|n| (n, 1, false)));
+    expected.push((0, 41, true));
+    expected.extend((41..49).map(|n| (n, 1, true)));
+    assert_eq!(computed, expected);
+    assert_eq!(long, Bench::new(usize::MAX).generate(&prompt(30), 20).0, "and no token is sampled twice or lost");
+}
+
+#[test]
+fn a_long_recomputation_takes_turns_as_a_prompt_does() {
+    let (_, computed) = Bench::new(300).generate(&prompt(299), 4);
+    assert_eq!(computed[..5], [(0, 256, false), (256, 43, false), (299, 1, false), (0, 256, true), (256, 45, true)]);
+}
+
+#[test]
+fn what_long_sequences_computed_is_for_long_ones_alone() {
+    let mut bench = Bench::new(40);
+    let cached = |computed: &[Computed]| (computed[0].0, computed[0].2);
+    assert_eq!(cached(&bench.generate(&prompt(50), 1).1), (0, true));
+    assert_eq!(cached(&bench.generate(&prompt(30), 1).1), (0, false), "not from the long one's beginning");
+    assert_eq!(cached(&bench.generate(&prompt(60), 1).1), (50, true));
+    assert_eq!(cached(&bench.generate(&prompt(35), 1).1), (30, false));
+    // A model whose window makes all sequences long shares among all.
+    let mut bench = Bench::new(0);
+    bench.generate(&prompt(50), 1);
+    assert_eq!(cached(&bench.generate(&prompt(30), 1).1), (29, true));
+}
