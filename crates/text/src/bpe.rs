@@ -12,6 +12,8 @@ use crate::pre_tokenizer::{Row, Splitter};
 pub(crate) struct Bpe {
     splitter: Splitter,
     merges: BPE,
+    /// The bytes that have no token, as they are spelled.
+    unknown: Vec<char>,
 }
 
 impl Bpe {
@@ -34,26 +36,37 @@ impl Bpe {
             })
             .map(|(left, right)| (left.to_owned(), right.to_owned()))
             .collect();
+        let unknown =
+            byte_level::letters().filter(|letter| !pieces.contains_key(letter.encode_utf8(&mut [0; 4]) as &str)).collect();
         let merges = BpeBuilder::new()
             .vocab_and_merges(pieces, merges)
             .ignore_merges(row.ignore_merges)
             .build()
             .map_err(|e| Error::model_invalid(format!("tokenizer.ggml.merges: {e}")))?;
-        Ok(Self { splitter: Splitter::new(row)?, merges })
+        Ok(Self { splitter: Splitter::new(row)?, merges, unknown })
     }
 
-    /// Appends the ids of `text`. A byte without a token is passed over, as llama.cpp does.
+    /// Appends the ids of `text`. A byte without a token is passed over, and nothing merges across it, as in llama.cpp.
     pub(crate) fn encode(&self, text: &str, out: &mut Vec<u32>) -> Result<()> {
         let mut spelled = String::new();
         for word in self.splitter.split(text) {
             spelled.clear();
             byte_level::spell(&text[word], &mut spelled);
-            let tokens = self
-                .merges
-                .tokenize(&spelled)
-                .map_err(|_| Error::tokenizer("The vocabulary cannot spell a word of the text."))?;
-            out.extend(tokens.into_iter().map(|token| token.id));
+            if self.unknown.is_empty() {
+                self.merge(&spelled, out)?;
+            } else {
+                spelled.split(self.unknown.as_slice()).try_for_each(|part| self.merge(part, out))?;
+            }
         }
+        Ok(())
+    }
+
+    fn merge(&self, spelled: &str, out: &mut Vec<u32>) -> Result<()> {
+        let tokens = self
+            .merges
+            .tokenize(spelled)
+            .map_err(|_| Error::tokenizer("The vocabulary cannot spell a word of the text."))?;
+        out.extend(tokens.into_iter().map(|token| token.id));
         Ok(())
     }
 }

@@ -26,6 +26,11 @@ static ALPHABET: LazyLock<Alphabet> = LazyLock::new(|| {
     alphabet
 });
 
+/// The character of each byte, in the bytes' order.
+pub(crate) fn letters() -> impl Iterator<Item = char> {
+    ALPHABET.to_char.into_iter()
+}
+
 /// `text` with every byte as its character, appended to `out`.
 pub(crate) fn spell(text: &str, out: &mut String) {
     let alphabet = &ALPHABET.to_char;

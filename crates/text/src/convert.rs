@@ -9,7 +9,7 @@ use wick_weights::gguf::Value;
 
 use crate::folder::Folder;
 use crate::pipeline::{merge_sides, metaspace_prefix, parts};
-use crate::pre_tokenizer::{ROWS, Row};
+use crate::pre_tokenizer::{Cut, ROWS, Row};
 use crate::template::TemplateSource;
 use crate::tokenizer::Prefix;
 use crate::vocab::Kind;
@@ -206,15 +206,15 @@ fn pre_tokenizer(tokenizer: &Json) -> Result<&'static Row> {
             "ByteLevel" if part["add_prefix_space"] != true => {
                 byte_level = true;
                 // The expression is built in, and used unless the file says no.
-                if part["use_regex"] != false {
-                    regexes.push(ROWS[0].regexes[0]);
+                if let (true, Cut::At(regex)) = (part["use_regex"] != false, &ROWS[0].cuts[0]) {
+                    regexes.push(regex);
                 }
             }
             name => return Err(unsupported(format!("the pre-tokenizer {name:?}"))),
         }
     }
     let ignore_merges = tokenizer["model"]["ignore_merges"] == true;
-    let known = ROWS.iter().find(|row| byte_level && row.regexes == regexes && row.ignore_merges == ignore_merges);
+    let known = ROWS.iter().find(|row| byte_level && row.ignore_merges == ignore_merges && row.is_in_folders_as(&regexes));
     known.ok_or_else(|| {
         let names: Vec<_> = ROWS.iter().map(|row| row.names[0]).collect();
         unsupported(format!("the pre-tokenizer {regexes:?} (ignore_merges {ignore_merges}); known are {}", names.join(", ")))

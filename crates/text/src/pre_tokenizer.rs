@@ -1,67 +1,55 @@
-//! The pre-tokenizers of byte-level BPE: how a text is cut into words before pairs merge. Adding one is adding a row.
+//! The pre-tokenizers of byte-level BPE: how a text is cut into words before pairs merge.
 
-use std::ops::Range;
+mod rows;
+mod splitter;
 
-use regex_automata::Input;
-use regex_automata::meta::Regex;
 use wick_spec::{Error, Result};
+
+pub(crate) use rows::ROWS;
+pub(crate) use splitter::Splitter;
 
 /// One way to cut.
 #[derive(Debug)]
 pub(crate) struct Row {
     /// What `tokenizer.ggml.pre` calls it. The first name is the one written.
     pub(crate) names: &'static [&'static str],
-    /// Each cuts what the one before left, at its matches and between them. As in the models' own `tokenizer.json`.
-    pub(crate) regexes: &'static [&'static str],
+    /// Each cuts what the one before left.
+    pub(crate) cuts: &'static [Cut],
+    /// The expressions in the models' own `tokenizer.json`, where they are others than those of `cuts`.
+    pub(crate) folder: Option<&'static [&'static str]>,
     /// Whether a word that is a token is taken whole, before any merge.
     pub(crate) ignore_merges: bool,
     /// Whether texts begin with the beginning-of-text token where the file does not say.
     pub(crate) adds_bos: bool,
 }
 
-const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-const LLAMA3: &str =
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const QWEN2: &str =
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// Where words end.
+#[derive(Debug)]
+pub(crate) enum Cut {
+    /// At the matches of an expression and between them.
+    At(&'static str),
+    /// Behind the threes of digits that a number has, counted from its end. What is before a number is cut from it by what comes
+    /// next: so llama.cpp groups digits for afmoe and tiny_aya.
+    AfterThousands,
+    /// Before such threes of ASCII digits (superbpe).
+    BeforeThousands,
+}
 
-/// Every pre-tokenizer wick knows, under every name that files use for it.
-pub(crate) const ROWS: &[Row] = &[
-    Row {
-        names: &["gpt-2", "phi-2", "gigachat", "mellum", "exaone4", "olmo", "mpt", "jais", "trillion"],
-        regexes: &[GPT2],
-        ignore_merges: false,
-        adds_bos: false,
-    },
-    Row {
-        names: &["llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "midm-2.0", "lfm2"],
-        regexes: &[LLAMA3],
-        ignore_merges: true,
-        adds_bos: true,
-    },
-    Row { names: &["smaug-bpe", "dbrx"], regexes: &[LLAMA3], ignore_merges: false, adds_bos: false },
-    Row {
-        names: &["qwen2", "deepseek-r1-qwen", "kormo", "megrez", "stablelm2", "hunyuan", "solar-open"],
-        regexes: &[QWEN2],
-        ignore_merges: false,
-        adds_bos: false,
-    },
-    Row {
-        names: &["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"],
-        regexes: &[r"\p{N}", GPT2],
-        ignore_merges: false,
-        adds_bos: false,
-    },
-    Row { names: &["tekken"], regexes: &[TEKKEN], ignore_merges: true, adds_bos: true },
-    // What files get that name none: older than the key.
-    Row {
-        names: &["default"],
-        regexes: &[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", "[0-9][0-9][0-9]"],
-        ignore_merges: false,
-        adds_bos: false,
-    },
-];
+impl Row {
+    /// Whether these are the expressions of the models' `tokenizer.json`. Contractions there know every letter whose lower case is
+    /// ASCII (`'ſ`), to llama.cpp only those that are ASCII: one spelling stands for both.
+    pub(crate) fn is_in_folders_as(&self, expressions: &[&str]) -> bool {
+        let spelled = |text: &str| text.replace("(?i:", "(?i-u:").replace('\r', r"\r").replace('\n', r"\n");
+        let expressions: Vec<_> = expressions.iter().map(|text| spelled(text)).collect();
+        match self.folder {
+            Some(folder) => expressions == folder,
+            None => {
+                expressions.len() == self.cuts.len()
+                    && expressions.iter().zip(self.cuts).all(|(text, cut)| matches!(cut, Cut::At(own) if own == text))
+            }
+        }
+    }
+}
 
 /// The row of that name; `unsupported` with the known names otherwise.
 pub(crate) fn row(name: &str) -> Result<&'static Row> {
@@ -74,74 +62,10 @@ pub(crate) fn row(name: &str) -> Result<&'static Row> {
     })
 }
 
-/// How most of the expressions end: white space but its last character, if a word follows, for that belongs to the word.
-const LAST_SPACE: &str = r"|\s+(?!\S)|\s+";
-
-/// A row's regexes, compiled.
-#[derive(Debug)]
-pub(crate) struct Splitter(Vec<Cut>);
-
-/// One expression. Its look-ahead is done by hand, so that an automaton can run it, in linear time and without a stack.
-#[derive(Debug)]
-struct Cut {
-    /// Pattern 0 is the expression; pattern 1 is white space whose last character may belong to what follows.
-    regex: Regex,
-}
-
-impl Splitter {
-    pub(crate) fn new(row: &Row) -> Result<Self> {
-        let cuts: Result<Vec<_>> = row.regexes.iter().map(|regex| Cut::new(regex)).collect();
-        cuts.map(Self).map_err(|e| e.context(row.names[0]))
-    }
-
-    /// The words of `text` in order; together they are the text.
-    pub(crate) fn split(&self, text: &str) -> Vec<Range<usize>> {
-        let mut words: Vec<_> = std::iter::once(0..text.len()).collect();
-        for cut in &self.0 {
-            let mut next = Vec::with_capacity(words.len() + text.len() / 4);
-            for word in words {
-                cut.split(text, word, &mut next);
-            }
-            words = next;
-        }
-        words
-    }
-}
-
-impl Cut {
-    fn new(regex: &str) -> Result<Self> {
-        let built = match regex.strip_suffix(LAST_SPACE) {
-            Some(head) => Regex::new_many(&[head, r"\s+"]),
-            None => Regex::new(regex),
-        };
-        built.map(|regex| Self { regex }).map_err(|e| Error::internal(format!("pre-tokenizer: {e}")))
-    }
-
-    fn split(&self, text: &str, word: Range<usize>, out: &mut Vec<Range<usize>>) {
-        let part = &text[word.clone()];
-        let (mut done, mut from) = (0, 0);
-        let mut push = |range: Range<usize>| {
-            out.extend((!range.is_empty()).then_some(word.start + range.start..word.start + range.end))
-        };
-        while from < part.len() {
-            let Some(found) = self.regex.find(Input::new(part).range(from..)) else { break };
-            let mut end = found.end();
-            if found.pattern().as_usize() == 1 && end < part.len() {
-                let last = part[..end].chars().next_back().map_or(0, char::len_utf8);
-                // A single one is a word of its own.
-                end = if end - last > found.start() { end - last } else { end };
-            }
-            push(done..found.start());
-            push(found.start()..end);
-            done = end;
-            from = if end > found.start() { end } else { end + part[end..].chars().next().map_or(1, char::len_utf8) };
-        }
-        push(done..part.len());
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
 
     fn words<'a>(name: &str, text: &'a str) -> Vec<&'a str> {
@@ -150,11 +74,41 @@ mod tests {
 
     #[test]
     fn rows_differ_where_their_models_do() {
-        assert_eq!(words("gpt-2", "it's 1234  x"), ["it", "'s", " 1234", " ", " x"]);
-        assert_eq!(words("llama-bpe", "it'S 1234\n\nx"), ["it", "'S", " ", "123", "4", "\n\n", "x"]);
-        assert_eq!(words("qwen2", "a 12"), ["a", " ", "1", "2"]);
-        assert_eq!(words("smollm", "a 12"), ["a", " ", "1", "2"]);
-        assert_eq!(words("default", "a 12345"), ["a", " ", "123", "45"]);
+        for (name, text, expected) in [
+            ("gpt-2", "it's 1234  x", &["it", "'s", " 1234", " ", " x"][..]),
+            ("llama-bpe", "it'S 1234\n\nx", &["it", "'S", " ", "123", "4", "\n\n", "x"]),
+            ("llama-bpe", "it'\u{17F}", &["it", "'\u{17F}"]),
+            ("qwen2", "a 12", &["a", " ", "1", "2"]),
+            ("qwen2", "नमस्ते", &["नमस", "्त", "े"]),
+            ("qwen35", "नमस्ते", &["नमस्ते"]),
+            ("smollm", "a 12", &["a", " ", "1", "2"]),
+            ("tekken", "camelCase'sÉté", &["camel", "Case", "'sÉté"]),
+            ("gpt-4o", "camelCase'LL 1234", &["camel", "Case'LL", " ", "123", "4"]),
+            ("deepseek-llm", "if x,\u{3000}y  \n 12", &["if", " x", ",", "\u{3000}y", "  ", "\n", " ", "12"]),
+            ("deepseek-coder", "a,b 你 12", &["a", ",", "b", " ", "你", " ", "1", "2"]),
+            ("deepseek-v3", "日本1234(ok)", &["日本", "123", "4", "(ok", ")"]),
+            ("spark2_5", "a\n\nb", &["a", "\n", "\n", "b"]),
+            ("kimi-k2", "漢字かな camelCase'll", &["漢字", "かな", " camelCase'll"]),
+            ("falcon", "a `b` 12345", &["a", " ", "`", "b", "`", " ", "123", "45"]),
+            ("bloom", "one, two", &["one", ",", " two"]),
+            ("viking", "a 12", &["a", " ", "1", "2"]),
+            ("superbpe", "by 1234567 km", &["by ", "1", "234", "567", " km"]),
+            ("bailingmoe", "a\n\nb", &["a", "\n\n", "b"]),
+            ("seed-coder", "a;\n", &["a", ";", "\n"]),
+            ("youtu", "안녕，x", &["안녕", "，", "x"]),
+            ("afmoe", "a  1234", &["a", " ", " ", "1", "234"]),
+            ("tiny_aya", "n 1234's", &["n", " ", "1", "234", "'s"]),
+            ("exaone-moe", "a b  c", &["a b", " ", " c"]),
+            ("laguna", "a \n b", &["a", " ", "\n", " b"]),
+            ("minicpm5", "12345", &["123", "45"]),
+            ("jais-2", "a       b", &["a", "    ", "  ", " b"]),
+            ("jais-2", "a   ", &["a", "  ", " "]),
+            ("ufakzeka", "a'nın", &["a", "'nın"]),
+            ("chameleon", "a    bIMGIMGABZ1", &["a", "    ", "b", "IMGIMGABZ", "1"]),
+            ("default", "a 12345", &["a", " ", "123", "45"]),
+        ] {
+            assert_eq!(words(name, text), expected, "{name}");
+        }
     }
 
     #[test]
@@ -165,8 +119,17 @@ mod tests {
     }
 
     #[test]
+    fn no_name_is_in_two_rows() {
+        let mut names: Vec<_> = ROWS.iter().flat_map(|row| row.names).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
     fn every_row_compiles_and_long_runs_are_linear() {
-        let long = format!("{}x{}", " ".repeat(1 << 21), "\n ".repeat(1 << 16));
+        let long = format!("{}x{}{}", " ".repeat(1 << 20), "\n ".repeat(1 << 16), "7".repeat(1 << 16));
         for row in ROWS {
             let words = Splitter::new(row).unwrap().split(&long);
             assert_eq!(words.iter().map(Range::len).sum::<usize>(), long.len(), "{:?}", row.names);
