@@ -7,7 +7,7 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use wick_compute::candle::Candle;
 use wick_compute::reference::Reference;
-use wick_compute::{BLOCK, Backend, Batch, Input, Outputs, Program, RopeLayout, Row, Span, Want, Wanted};
+use wick_compute::{BLOCK, Backend, Batch, Input, Outputs, Program, RopeLayout, Row, Span, Step, Want, Wanted};
 use wick_spec::{Code, Stop};
 use wick_testkit::{Checkpoint, Extras, Random, Shape, assert_close, random_blocks};
 use wick_weights::gguf::{File, Metadata, Writer};
@@ -32,9 +32,12 @@ const SHAPE: Shape = Shape {
     extras: Extras::NONE,
 };
 
+/// The same, q, k and v in one tensor, and gate and up in another.
+const FUSED: Shape = Shape { extras: Extras { fused: true, ..Extras::NONE }, ..SHAPE };
+
 /// The shape's weights, its matrices in other types by turns.
-fn checkpoint(types: &[(DType, GgmlDType)]) -> Checkpoint {
-    let plain = SHAPE.checkpoint(3);
+fn checkpoint(shape: &Shape, types: &[(DType, GgmlDType)]) -> Checkpoint {
+    let plain = shape.checkpoint(3);
     let mut file = plain.clone();
     let mut turn = types.iter().cycle();
     for (name, tensor) in plain.iter() {
@@ -47,8 +50,8 @@ fn checkpoint(types: &[(DType, GgmlDType)]) -> Checkpoint {
     file
 }
 
-fn program(backend: &dyn Backend, tensors: &dyn Tensors) -> Box<dyn Program> {
-    let mut program = backend.prepare(&SHAPE.plan(), tensors, &mut |_| {}, &Stop::default()).expect("it fits the plan");
+fn program(backend: &dyn Backend, shape: &Shape, tensors: &dyn Tensors) -> Box<dyn Program> {
+    let mut program = backend.prepare(&shape.plan(), tensors, &mut |_| {}, &Stop::default()).expect("it fits the plan");
     program.state().grow(4).expect("small");
     program
 }
@@ -81,7 +84,54 @@ fn quantised_weights_give_the_references_logits_at_every_number_of_rows() {
         &[(Q5_K, GgmlDType::Q5K), (Q3_K, GgmlDType::Q3K), (Q2_K, GgmlDType::Q2K)],
     ];
     for types in mixes {
-        like_the_reference(&checkpoint(types), &format!("{types:?}"));
+        like_the_reference(&checkpoint(&SHAPE, types), &format!("{types:?}"));
+    }
+}
+
+/// The fused checkpoint with a tensor for each weight: the same blocks under other names.
+fn taken_apart(fused: &Checkpoint) -> Checkpoint {
+    let mut apart = fused.clone();
+    for (from, to) in FUSED.plan().steps.iter().zip(&SHAPE.plan().steps) {
+        let pairs = match (from, to) {
+            (Step::Attention(from), Step::Attention(to)) => vec![(&from.q, &to.q), (&from.k, &to.k), (&from.v, &to.v)],
+            (Step::Mlp(from), Step::Mlp(to)) => vec![(&from.gate, &to.gate), (&from.up, &to.up)],
+            _ => Vec::new(),
+        };
+        for (from, to) in pairs {
+            let names = [(Some(&from.weight), Some(&to.weight)), (from.bias.as_ref(), to.bias.as_ref())];
+            for (from_name, to_name) in names.into_iter().filter_map(|(from, to)| from.zip(to)) {
+                let rows = from.rows.clone().expect("it is fused");
+                let part = fused.tensor(from_name).and_then(|tensor| tensor.rows(rows)).expect("it has them");
+                let info = part.info();
+                apart.insert_bytes(to_name, info.dtype, &info.shape, part.bytes().expect("in memory"));
+            }
+        }
+    }
+    apart
+}
+
+#[test]
+fn rows_of_one_tensor_are_as_good_as_tensors_of_their_own() {
+    use DType::*;
+    let mixes: [&[(DType, GgmlDType)]; 3] = [
+        &[(Q4_K, GgmlDType::Q4K), (Q6_K, GgmlDType::Q6K), (Q8_0, GgmlDType::Q8_0)],
+        &[(F16, GgmlDType::F16), (F32, GgmlDType::F32), (BF16, GgmlDType::BF16)],
+        &[(Q5_0, GgmlDType::Q5_0), (Q3_K, GgmlDType::Q3K)],
+    ];
+    let ids: Vec<u32> = (0..40).map(|n| n * 29 % SHAPE.vocab as u32).collect();
+    for types in mixes {
+        let fused = checkpoint(&FUSED, types);
+        let apart = taken_apart(&fused);
+        for backend in [Candle::cpu(), Candle::portable()] {
+            let cost = |shape: &Shape, tensors| backend.cost(&shape.plan(), tensors, 1).expect("it fits the plan").weights;
+            assert_eq!(cost(&FUSED, &fused), cost(&SHAPE, &apart), "{types:?}, {backend:?}: nothing counts twice");
+            let (mut one, mut other) = (program(&backend, &FUSED, &fused), program(&backend, &SHAPE, &apart));
+            for rows in [0..30, 30..31, 31..34, 34..40] {
+                let batch = batch(&ids[..rows.end], rows.start);
+                let (actual, expected) = (logits(&mut *one, &batch), logits(&mut *other, &batch));
+                assert_eq!(actual, expected, "{types:?}, {backend:?}, {rows:?}");
+            }
+        }
     }
 }
 
@@ -104,7 +154,7 @@ fn like_the_reference(tensors: &Checkpoint, what: &str) {
     let mut random = Random::new(5);
     let ids: Vec<u32> = (0..2 * BLOCK + 12).map(|_| random.below(SHAPE.vocab) as u32).collect();
     for backend in [Candle::cpu(), Candle::portable()] {
-        let (mut truth, mut fast) = (program(&Reference, tensors), program(&backend, tensors));
+        let (mut truth, mut fast) = (program(&Reference, &SHAPE, tensors), program(&backend, &SHAPE, tensors));
         for rows in [0..2 * BLOCK, 2 * BLOCK..2 * BLOCK + 1, 2 * BLOCK + 1..2 * BLOCK + 4, 2 * BLOCK + 4..ids.len()] {
             let batch = batch(&ids[..rows.end], rows.start);
             let (expected, actual) = (logits(&mut *truth, &batch), logits(&mut *fast, &batch));
@@ -138,10 +188,11 @@ impl Drop for Gguf {
 
 #[test]
 fn a_file_cut_under_a_loaded_model_is_an_error_and_not_the_end() {
-    let tensors = checkpoint(&[(DType::Q4_K, GgmlDType::Q4K), (DType::F16, GgmlDType::F16), (DType::Q5_0, GgmlDType::Q5_0)]);
+    let tensors =
+        checkpoint(&SHAPE, &[(DType::Q4_K, GgmlDType::Q4K), (DType::F16, GgmlDType::F16), (DType::Q5_0, GgmlDType::Q5_0)]);
     let path = Gguf::new("cut", &tensors);
     let file = File::open(&path.0, &OpenOptions::default()).expect("just written");
-    let mut program = program(&Candle::cpu(), &file);
+    let mut program = program(&Candle::cpu(), &SHAPE, &file);
     let ids: Vec<u32> = (0..20).collect();
     assert_eq!(logits(&mut *program, &batch(&ids, 0)).len(), SHAPE.vocab);
     let cut =
