@@ -128,6 +128,8 @@ export interface NativeLoadOptions {
   metadata?: string
   mmap?: boolean
   mlock?: boolean
+  /** `f16`, `bf16`, `q8_0`, `q4_0`. */
+  quantize?: string
   vocabOnly?: boolean
 }
 

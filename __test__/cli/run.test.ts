@@ -63,6 +63,7 @@ describe('what the flags of wick run become', () => {
     { flags: ['--chat-template', template], loaded: { chatTemplate: '{{ messages }}' } },
     { flags: ['--metadata', 'llama.rope.freq_base=1e4', '--metadata', 'general.name=a=b'], loaded: { metadata: { 'llama.rope.freq_base': 1e4, 'general.name': 'a=b' } } },
     { flags: ['--no-mmap', '--mlock'], loaded: { mmap: false, mlock: true } },
+    { flags: ['--quantize', 'q8_0'], loaded: { quantize: 'q8_0' } },
   ]
   it.each(cases)('$flags', async ({ flags, asked = {}, loaded = {} }) => {
     const stage = await wick(['run', ...flags, 'ember', 'Hi'])

@@ -24,10 +24,10 @@ describe('load', () => {
   it('hands every option on', async () => {
     const { asked } = script()
     await load('./model.gguf', {
-      contextTokens: 128, device: 'cpu', backend: 'reference', chatTemplate: 'T', metadata: { 'a.b': [1] }, mmap: false, mlock: true, vocabOnly: true,
+      contextTokens: 128, device: 'cpu', backend: 'reference', chatTemplate: 'T', metadata: { 'a.b': [1] }, mmap: false, mlock: true, quantize: 'q8_0', vocabOnly: true,
     })
     expect(asked).toEqual([{
-      path: './model.gguf', contextTokens: 128, device: 'cpu', backend: 'reference', chatTemplate: 'T', metadata: '{"a.b":[1]}', mmap: false, mlock: true, vocabOnly: true,
+      path: './model.gguf', contextTokens: 128, device: 'cpu', backend: 'reference', chatTemplate: 'T', metadata: '{"a.b":[1]}', mmap: false, mlock: true, quantize: 'q8_0', vocabOnly: true,
     }])
   })
 
@@ -49,6 +49,7 @@ describe('load', () => {
     ['threads must be', { threads: 1.5 }],
     ['device must be', { device: 'tpu' }],
     ['backend must be', { backend: 'fast' }],
+    ['quantize must be', { quantize: 'q4_k' }],
     ['metadata must be', { metadata: 'a=b' }],
     ['metadata must be something JSON can hold', { metadata: { a: 1n } }],
     ['log has no option "writer"', { log: { writer: 1 } }],

@@ -8,7 +8,7 @@ use napi::bindgen_prelude::{Env, Function, Object};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use wick_engine::spec::{Error, Result, Stop};
-use wick_engine::{LoadOptions, Log, Progress, load};
+use wick_engine::{LoadOptions, Log, Progress, load, quantised_type};
 
 use crate::model::NativeModel;
 use crate::outcome::promise;
@@ -28,6 +28,8 @@ pub struct NativeLoadOptions {
     pub metadata: Option<String>,
     pub mmap: Option<bool>,
     pub mlock: Option<bool>,
+    /// `f16`, `bf16`, `q8_0`, `q4_0`.
+    pub quantize: Option<String>,
     pub vocab_only: Option<bool>,
 }
 
@@ -124,6 +126,7 @@ fn into_options(options: NativeLoadOptions) -> Result<LoadOptions> {
         metadata: options.metadata,
         no_mmap: options.mmap == Some(false),
         mlock: options.mlock.unwrap_or(false),
+        quantize: options.quantize.as_deref().map(quantised_type).transpose()?,
         vocab_only: options.vocab_only.unwrap_or(false),
         wrap: wick_engine::fault_from_environment(),
     })

@@ -69,6 +69,7 @@ export const loading = {
   metadata: { flags: '--metadata <key=value>', about: 'overrides a metadata key of the file (value: JSON or text); repeatable', read: metadata },
   noMmap: { flags: '--no-mmap', about: 'reads the file into memory instead of mapping it' },
   mlock: { flags: '--mlock', about: 'keeps the weights from being swapped out' },
+  quantize: { flags: '--quantize <type>', about: 'gives F32, F16 and BF16 matrices this type while loading: f16, bf16, q8_0 or q4_0', standard: 'as the file has them', read: oneOf('f16', 'bf16', 'q8_0', 'q4_0') },
 } satisfies Flags
 
 /** What is printed. */

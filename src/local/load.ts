@@ -46,6 +46,11 @@ export interface LoadOptions extends Watch {
   readonly mmap?: boolean | undefined
   /** Whether the weights are kept from being swapped out. Default false. */
   readonly mlock?: boolean | undefined
+  /**
+   * Gives matrices of F32, F16 and BF16 this type while they are loaded, as `quantize` does with a file: less memory, and nothing
+   * written. Vectors and norms stay F32; matrices that are quantised already stay as they are. Default: as the file has them.
+   */
+  readonly quantize?: 'f16' | 'bf16' | 'q8_0' | 'q4_0' | undefined
   /** Reads tokenizer and metadata only: generating is `invalid-request`. Default false. */
   readonly vocabOnly?: boolean | undefined
   /** What the engine says. Default: nothing; warnings are in `model.info.warnings` too. */
@@ -61,6 +66,7 @@ const checks = {
   metadata: check.object,
   mmap: check.flag,
   mlock: check.flag,
+  quantize: check.oneOf('f16', 'bf16', 'q8_0', 'q4_0'),
   vocabOnly: check.flag,
   log: (_: string, hook: unknown) => check.checkOptions('log', hook, { level: check.oneOf('debug', 'info', 'warn'), write: check.callable }),
   onProgress: check.callable,
@@ -110,7 +116,7 @@ function pathOf(reference: string): string {
 }
 
 function nativeOptions(path: string, options: LoadOptions): NativeLoadOptions {
-  const { contextTokens, device, backend, chatTemplate, metadata, mmap, mlock, vocabOnly } = options
+  const { contextTokens, device, backend, chatTemplate, metadata, mmap, mlock, quantize, vocabOnly } = options
   return {
     path,
     ...(typeof contextTokens === 'number' && { contextTokens }),
@@ -120,6 +126,7 @@ function nativeOptions(path: string, options: LoadOptions): NativeLoadOptions {
     ...(metadata !== undefined && { metadata: jsonText(metadata, 'metadata') }),
     ...(mmap !== undefined && { mmap }),
     ...(mlock !== undefined && { mlock }),
+    ...(quantize !== undefined && { quantize }),
     ...(vocabOnly !== undefined && { vocabOnly }),
   }
 }

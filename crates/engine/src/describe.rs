@@ -59,7 +59,9 @@ pub(crate) fn open(options: &LoadOptions, log: &Log) -> Result<Source> {
 
 /// Opens with `with`; where the vocabulary is enough, files whose weights are missing or broken are opened without them.
 fn opened<T>(options: &LoadOptions, with: impl Fn(&OpenOptions) -> Result<T>) -> Result<T> {
-    let how = OpenOptions { mmap: !options.no_mmap || options.vocab_only, mlock: options.mlock, vocab_only: false };
+    // What is made anew from the files is what is to stay in memory.
+    let mlock = options.mlock && options.quantize.is_none();
+    let how = OpenOptions { mmap: !options.no_mmap || options.vocab_only, mlock, vocab_only: false };
     match with(&how) {
         Err(_) if options.vocab_only => with(&OpenOptions { vocab_only: true, ..how }),
         opened => opened,
@@ -174,24 +176,29 @@ fn describe(
 }
 
 fn describe_tensors(info: &mut Info, tensors: &dyn Tensors) {
-    let mut types: Vec<(&str, u64)> = Vec::new();
     let mut list = Vec::new();
     for name in tensors.names() {
         let Some(tensor) = tensors.info(name) else { continue };
+        info.parameters += tensor.shape.iter().map(|&n| n as u64).product::<u64>();
+        list.push(json!({ "name": name, "dtype": tensor.dtype.name(), "shape": tensor.shape }));
+    }
+    info.weights_dtype = weights_dtype(tensors);
+    info.tensors = Json::Array(list).to_string();
+}
+
+/// The types of the matrices, most elements first.
+pub(crate) fn weights_dtype(tensors: &dyn Tensors) -> String {
+    let mut types: Vec<(&str, u64)> = Vec::new();
+    for tensor in tensors.names().into_iter().filter_map(|name| tensors.info(name)).filter(|info| info.shape.len() > 1) {
         let elements = tensor.shape.iter().map(|&n| n as u64).product::<u64>();
         let dtype = tensor.dtype.name();
-        info.parameters += elements;
-        if tensor.shape.len() > 1 {
-            match types.iter_mut().find(|(known, _)| *known == dtype) {
-                Some((_, sum)) => *sum += elements,
-                None => types.push((dtype, elements)),
-            }
+        match types.iter_mut().find(|(known, _)| *known == dtype) {
+            Some((_, sum)) => *sum += elements,
+            None => types.push((dtype, elements)),
         }
-        list.push(json!({ "name": name, "dtype": dtype, "shape": tensor.shape }));
     }
     types.sort_by_key(|&(_, elements)| std::cmp::Reverse(elements));
-    info.weights_dtype = types.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    info.tensors = Json::Array(list).to_string();
+    types.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
 fn display(path: &Path) -> String {

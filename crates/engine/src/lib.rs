@@ -29,6 +29,6 @@ pub use load::{Progress, backends, devices, load, threads};
 pub use log::{Level, Log};
 pub use machine::Machine;
 pub use model::{Model, Session};
-pub use options::{BackendKind, DeviceKind, LoadOptions, Wrap};
+pub use options::{BackendKind, DeviceKind, LoadOptions, Wrap, quantised_type};
 pub use wick_spec as spec;
 pub use wick_text::Control;

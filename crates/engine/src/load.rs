@@ -8,13 +8,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::Builder;
 
 use wick_compute::{Backend, Plan};
-use wick_models::LongFrom;
+use wick_models::{Loading, LongFrom, while_loading};
 use wick_spec::{Error, Result, Stop, Warning};
-use wick_weights::Tensors;
+use wick_weights::{DType, Recoded, Tensors};
 
 use crate::blocks::Blocks;
 use crate::budget::budget;
-use crate::describe::{Source, open};
+use crate::describe::{Source, open, weights_dtype};
 use crate::info::Info;
 use crate::log::{Level, Log};
 use crate::machine::Machine;
@@ -121,7 +121,8 @@ fn start(
 ) -> Result<(Parts, Receiver<Command>, Engine)> {
     let machine = Machine::read();
     let backend = choose(options, log)?;
-    let tensors: &dyn Tensors = source.tensors();
+    let recoded = options.quantize.map(|dtype| quantising(options, dtype, source, info, log, stop)).transpose()?;
+    let tensors: &dyn Tensors = recoded.as_ref().map_or(source.tensors(), |recoded| recoded);
     let cost = backend.cost(plan, tensors, CHUNK)?;
     let asked = options.context_tokens.map(|n| n as usize);
     check_context(asked, info, log)?;
@@ -142,6 +143,10 @@ fn start(
     progress(0, cost.weights);
     let program = backend.prepare(plan, tensors, &mut |done| progress(done, cost.weights), stop)?;
     progress(cost.weights, cost.weights);
+    if let Some(warning) = recoded.as_ref().and_then(Recoded::warning) {
+        log.write(Level::Warn, &warning.message);
+        info.warnings.push(warning.message);
+    }
     let program = match options.wrap {
         Some(wrap) => wrap(program),
         None => program,
@@ -180,6 +185,25 @@ fn long_over(from: Option<LongFrom>, context: usize) -> usize {
         Some(LongFrom::Window(original)) if context > original => 0,
         Some(LongFrom::Window(_)) | None => usize::MAX,
     }
+}
+
+/// The files' tensors with their matrices in another type; what that comes to is noted.
+fn quantising<'a>(
+    options: &LoadOptions,
+    dtype: DType,
+    source: &'a Source,
+    info: &mut Info,
+    log: &Log,
+    stop: &Stop,
+) -> Result<Recoded<'a>> {
+    let Loading { types, warnings } = while_loading(source.tensors(), dtype)?;
+    for Warning { message } in warnings {
+        log.write(Level::Warn, &message);
+        info.warnings.push(message);
+    }
+    let recoded = Recoded::new(source.tensors(), types, options.mlock, stop);
+    info.weights_dtype = weights_dtype(&recoded);
+    Ok(recoded)
 }
 
 fn check_context(asked: Option<usize>, info: &mut Info, log: &Log) -> Result<()> {

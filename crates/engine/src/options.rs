@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use wick_compute::Program;
 use wick_spec::{Error, Result};
+use wick_weights::DType;
 
 /// Which backend computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,10 +54,20 @@ pub struct LoadOptions {
     pub no_mmap: bool,
     /// Asks the system to keep the mapped file in memory; a refusal is a warning.
     pub mlock: bool,
+    /// The type that matrices of F32, F16 and BF16 are given while they are loaded; `None`: as the file has them.
+    pub quantize: Option<DType>,
     /// Loads the tokenizer and the metadata alone.
     pub vocab_only: bool,
     /// Wraps the program before it is run; tests inject faults with it.
     pub wrap: Option<Wrap>,
+}
+
+/// A type for [`LoadOptions::quantize`], by name. `invalid-request` names those there are.
+pub fn quantised_type(name: &str) -> Result<DType> {
+    wick_models::LOADABLE.into_iter().find(|dtype| dtype.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let known = wick_models::LOADABLE.map(|dtype| format!("{:?}", dtype.name().to_lowercase())).join(", ");
+        Error::invalid_request(format!("quantize is {name:?}; it can be {known}."))
+    })
 }
 
 macro_rules! names {

@@ -8,6 +8,6 @@ mod decoder;
 mod facts;
 mod model;
 
-pub use convert::{Converted, convert, quantize};
+pub use convert::{Converted, LOADABLE, Loading, convert, quantize, while_loading};
 pub use decoder::{from_folder, from_gguf};
 pub use model::{LongFrom, Model};

@@ -65,15 +65,15 @@ impl Source {
         Ok(Self { path: path.to_owned(), map, file, warning })
     }
 
-    /// Bytes that come from no file; `name` stands for the path in messages.
-    pub(crate) fn memory(name: &str, bytes: &[u8]) -> Result<Self> {
-        let mut memory = MmapMut::map_anon(bytes.len()).map_err(|error| {
-            Error::out_of_memory(format!("{name} takes {} bytes ({error}).", bytes.len()))
-                .with("neededBytes", bytes.len() as u64)
+    /// `len` bytes that come from no file but from `write`; `name` stands for the path in messages.
+    pub(crate) fn memory(name: &str, len: usize, locked: bool, write: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Self> {
+        let mut memory = MmapMut::map_anon(len).map_err(|error| {
+            Error::out_of_memory(format!("{name} takes {len} bytes ({error}).")).with("neededBytes", len as u64)
         })?;
-        memory.copy_from_slice(bytes);
+        write(&mut memory)?;
         let map = memory.make_read_only().map_err(|error| io(Path::new(name), "hold", &error))?;
-        Ok(Self { path: name.into(), map, file: None, warning: None })
+        let warning = if locked { lock(&map, Path::new(name)) } else { None };
+        Ok(Self { path: name.into(), map, file: None, warning })
     }
 
     /// Bytes the file had when it was opened.

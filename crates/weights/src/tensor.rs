@@ -56,7 +56,7 @@ impl Tensor {
 
     /// A tensor that comes from no file, of bytes in the file's layout. `invalid-request` when they do not fill the shape.
     pub fn from_bytes(name: &str, info: TensorInfo, bytes: &[u8]) -> Result<Self> {
-        if bytes.is_empty() || info.bytes() != Some(bytes.len()) {
+        if info.bytes() != Some(bytes.len()) {
             return Err(Error::invalid_request(format!(
                 "Tensor {name:?}: {} bytes do not fill {:?} of {}.",
                 bytes.len(),
@@ -64,8 +64,29 @@ impl Tensor {
                 info.dtype
             )));
         }
-        let source = Arc::new(Source::memory(name, bytes)?);
-        Ok(Self::new(name.into(), info, source, 0..bytes.len()))
+        Self::written(name, info, false, |to| {
+            to.copy_from_slice(bytes);
+            Ok(())
+        })
+    }
+
+    /// A tensor that comes from no file, whose bytes `write` writes. `invalid-request` when it has none.
+    pub(crate) fn written(
+        name: &str,
+        info: TensorInfo,
+        locked: bool,
+        write: impl FnOnce(&mut [u8]) -> Result<()>,
+    ) -> Result<Self> {
+        let len = info.bytes().filter(|&len| len > 0).ok_or_else(|| {
+            Error::invalid_request(format!("Tensor {name:?}: {:?} of {} holds nothing.", info.shape, info.dtype))
+        })?;
+        let source = Arc::new(Source::memory(name, len, locked, write)?);
+        Ok(Self::new(name.into(), info, source, 0..len))
+    }
+
+    /// What holds its bytes.
+    pub(crate) fn source(&self) -> &Arc<Source> {
+        &self.source
     }
 
     /// The tensor with every element multiplied by `scale` when it is decoded. Its bytes stay as they are.

@@ -1,4 +1,5 @@
 //! Loads a fixture checkpoint and reads sessions to their end, with channels in place of promises.
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;

@@ -6,9 +6,11 @@ mod folder;
 mod metadata;
 mod quantize;
 mod stream;
+mod view;
 
 pub use folder::convert;
 pub use quantize::quantize;
+pub use view::{LOADABLE, Loading, while_loading};
 
 use wick_spec::Warning;
 use wick_weights::{DType, TensorInfo};
@@ -33,6 +35,15 @@ fn target(info: &TensorInfo, dtype: Option<DType>) -> DType {
         Some(dtype) if info.columns().is_multiple_of(dtype.layout().elements) => dtype,
         Some(_) => DType::F16,
     }
+}
+
+/// Norms are few and steer everything: they stay F32 whatever their shape.
+fn is_norm(name: &str) -> bool {
+    name.ends_with("norm.weight")
+}
+
+fn is_quantised(dtype: DType) -> bool {
+    dtype.layout().elements > 1
 }
 
 /// Says which matrices are not of the type that was asked for, if any.

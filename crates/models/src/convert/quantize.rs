@@ -7,7 +7,7 @@ use wick_weights::gguf::{File, Metadata};
 use wick_weights::{DType, OpenOptions, TensorInfo, Tensors};
 
 use super::stream::{Origin, Piece, write};
-use super::{Converted, metadata, target, uneven};
+use super::{Converted, is_norm, is_quantised, metadata, target, uneven};
 
 /// Types that can be written.
 const TARGETS: [DType; 5] = [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0];
@@ -45,15 +45,6 @@ pub fn quantize(from: &Path, to: &Path, dtype: DType, progress: &mut dyn FnMut(u
     let warnings = uneven(dtype, &names).into_iter().chain(requantised(&twice)).collect();
     let bytes = write(to, &metadata, &pieces, &file, progress, stop)?;
     Ok(Converted { bytes, tensors: pieces.len(), warnings })
-}
-
-/// Norms are few and steer everything: they stay F32 whatever their shape.
-fn is_norm(name: &str) -> bool {
-    name.ends_with("_norm.weight")
-}
-
-fn is_quantised(dtype: DType) -> bool {
-    dtype.layout().elements > 1
 }
 
 /// The metadata of one file, whatever parts it was read from.
