@@ -54,7 +54,7 @@ export declare class NativeModel {
   tokenize(text: string, parseControl: boolean, addSpecial: boolean): NativeOutcome<Uint32Array>
   /** The text of token ids; control tokens appear by name with `showControl`. */
   detokenize(tokens: Uint32Array, showControl: boolean): NativeOutcome<string>
-  /** What the template makes of a conversation; a text prompt as it is. */
+  /** What the template makes of a conversation; any other prompt as text, control tokens by name. */
   render(prompt: NativePrompt): NativeOutcome<string>
   /** How many tokens a prompt is. */
   countTokens(prompt: NativePrompt): NativeOutcome<number>
@@ -113,6 +113,12 @@ export type NativeEvent =
   | { type: 'TextDelta'; text: string; tokens: Array<NativeToken> }
   | { type: 'Overflow'; promptTokens: number; completionTokens: number; contextTokens: number }
   | { type: 'Finish'; reason: string; stop?: string; usage: NativeUsage; timings: NativeTimings }
+
+/** A file that stands before the one with the gap. */
+export interface NativeInfillFile {
+  path: string
+  text: string
+}
 
 /** Options of a load; what is absent has its default. */
 export interface NativeLoadOptions {
@@ -189,6 +195,8 @@ export interface NativeModelInfo {
   chatTemplate?: string
   /** `llama (spm)`, `gpt2 (pre qwen2)`. */
   tokenizer: string
+  /** Whether the file names the tokens of an infill. */
+  infill: boolean
   backend: string
   device: string
   isa: string
@@ -212,6 +220,7 @@ export interface NativeProgress {
 export type NativePrompt =
   | { type: 'Chat'; messages: string; tools?: string; variables?: string; responsePrefix?: string }
   | { type: 'Text'; text: string; parseControl: boolean }
+  | { type: 'Infill'; prefix: string; suffix: string; files: Array<NativeInfillFile>; path?: string; repository?: string }
   | { type: 'Tokens'; tokens: Array<number> }
 
 /** One generation. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { type ConvertOptions, type GenerateOptions, type LoadOptions, type QuantizeOptions, WickError } from '../../src/index.js'
 import { info, spoken, wick } from './stage.js'
@@ -18,6 +19,28 @@ describe('wick inspect', () => {
 
   it('is one JSON object with --json', async () => {
     expect(JSON.parse((await wick(['inspect', '--json', 'paper.gguf'])).out)).toEqual(info)
+  })
+})
+
+describe('wick infill', () => {
+  it('hands both sides on, from flags and from files', async () => {
+    const stage = await wick(['infill', 'paper.gguf', '--prefix', 'a', '--suffix-file', 'rustfmt.toml', '--file', 'clippy.toml', '--path', 'b', '--repository', 'r', '--temperature', '0'])
+    const text = (path: string) => readFileSync(path, 'utf8')
+    expect(stage.asked[0]).toMatchObject({
+      infill: { prefix: 'a', suffix: text('rustfmt.toml'), files: [{ path: 'clippy.toml', text: text('clippy.toml') }], path: 'b', repository: 'r' },
+      temperature: 0,
+    })
+    expect(stage).toMatchObject({ code: 0, closed: 1 })
+  })
+
+  it.each([
+    { args: ['--file', 'a'], says: '--file needs --path' },
+    { args: ['--prefix', 'a', '--prefix-file', 'b'], says: 'the same thing' },
+    { args: ['--suffix-file', './nowhere.txt'], says: '--suffix-file ./nowhere.txt' },
+  ])('refuses $args', async ({ args, says }) => {
+    const stage = await wick(['infill', 'paper.gguf', ...args])
+    expect(stage.err).toContain(says)
+    expect(stage).toMatchObject({ code: 2, loaded: [] })
   })
 })
 

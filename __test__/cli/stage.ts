@@ -114,6 +114,7 @@ export const info = {
   bosToken: 1,
   endTokens: [2],
   tokenizer: 'llama (spm)',
+  infill: false,
   backend: 'candle',
   device: 'cpu',
   isa: 'avx2',

@@ -27,6 +27,11 @@ test('prompt, messages and raw exclude each other', () => {
   generate({ model, messages: [{ role: 'user', content: 'Hi' }], system: 'S' })
   generate({ model, raw: { text: 'Hi' }, n: 2 })
   generate({ model, raw: { tokens: Uint32Array.of(1) } })
+  generate({ model, infill: { prefix: 'a', suffix: 'b', files: [{ path: 'p', text: 't' }], path: 'q', repository: 'r' } })
+  // @ts-expect-error a gap has two sides
+  generate({ model, infill: { prefix: 'a' } })
+  // @ts-expect-error two prompts
+  generate({ model, prompt: 'Hi', infill: { prefix: 'a', suffix: 'b' } })
   // @ts-expect-error nothing to continue
   generate({ model })
   // @ts-expect-error two prompts

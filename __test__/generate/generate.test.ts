@@ -117,8 +117,8 @@ describe('what the model is asked', () => {
 
   it.each<[string, object]>([
     ['has no option "temprature"', { prompt: 'secret', temprature: 1 }],
-    ['exactly one of prompt, messages and raw', {}],
-    ['exactly one of prompt, messages and raw', { prompt: 'secret', messages: [] }],
+    ['exactly one of prompt, messages, raw and infill', {}],
+    ['exactly one of prompt, messages, raw and infill', { prompt: 'secret', messages: [] }],
     ['prompt must be a string', { prompt: 7 }],
     ['messages must be an array', { messages: 'secret' }],
     ['raw must be { text } or { tokens }', { raw: 'secret' }],
@@ -140,7 +140,7 @@ describe('what the model is asked', () => {
     ['chain names a stage twice', { prompt: '', chain: ['top-k', 'top-k'] }],
     ["overflow must be 'error', 'shift' or a function", { prompt: '', overflow: 'secret' }],
     ['signal must be an AbortSignal', { prompt: '', signal: {} }],
-    ["shortens messages; with a raw prompt use", { raw: { text: 'secret' }, overflow: () => [] }],
+    ["shortens messages; with any other prompt use", { raw: { text: 'secret' }, overflow: () => [] }],
   ])('refuses before it starts, and quotes no prompt: %s', async (message, options) => {
     const { model, native } = await scripted(saying())
     const error: unknown = await generate({ ...options, model } as unknown as GenerateOptions).collect().catch((error: unknown) => error)

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { generate, isWickError, load, type Message, type Overflow } from '../../src/index.js'
+import { generate, type InfillPrompt, isWickError, load, type Message, type Overflow } from '../../src/index.js'
 import { replaceAddon } from '../../src/local/addon.js'
 import type { NativePrompt } from '../../src/local/native.js'
 import { delta, finish, full, ScriptedModel, scriptedAddon, start, type Step } from './scripted-addon.js'
@@ -23,6 +23,35 @@ async function overflowing(steps: Step[], overflow: Overflow, prompt: Message[] 
   const outcome = await generate({ model, overflow, ...asked }).collect().catch((error: unknown) => error)
   return { native, outcome, resumed: native.sessions[0]?.resumed ?? [] }
 }
+
+const lamp = { files: [{ path: 'a', text: 'x'.repeat(20) }, { path: 'b', text: 'y'.repeat(20) }], path: 'c' }
+
+async function overflowingGap(full: Step, gap: InfillPrompt, overflow: Overflow = 'shift') {
+  const native = new ScriptedModel([[full, [start, finish()]]])
+  replaceAddon(scriptedAddon(native))
+  const outcome = await generate({ model: await load('m'), overflow, infill: gap }).collect().catch((error: unknown) => error)
+  return { outcome, resumed: native.sessions[0]?.resumed[0] }
+}
+
+describe("overflow: 'shift' around a gap", () => {
+  it('drops files first, and keeps the text around the gap whole', async () => {
+    const { resumed } = await overflowingGap([full(0, 64, 80)], { ...lamp, prefix: 'p'.repeat(20), suffix: 's'.repeat(8) })
+    expect(resumed).toEqual({ type: 'Infill', prefix: 'p'.repeat(20), suffix: 's'.repeat(8), files: [{ path: 'b', text: 'y'.repeat(20) }], path: 'c' })
+  })
+
+  it('then drops what is farthest from the gap, whole characters', async () => {
+    const { resumed } = await overflowingGap([full(0, 64, 200)], { prefix: '😀'.repeat(50) + 'near', suffix: 'near' + 's'.repeat(96) })
+    if (resumed?.type !== 'Infill') throw new Error('not an infill')
+    expect(resumed.prefix).toMatch(/^(😀)+near$/u)
+    expect(resumed.suffix).toMatch(/^nears+$/)
+    expect(resumed.prefix.length + resumed.suffix.length).toBeLessThanOrEqual(64 - 1 - 8)
+  })
+
+  it('shortens nothing with a function', async () => {
+    const { outcome } = await overflowingGap([full(0, 64, 200)], { prefix: 'a', suffix: 'b' }, (messages) => messages)
+    expect(isWickError(outcome, 'invalid-request')).toBe(true)
+  })
+})
 
 function contents(prompt: NativePrompt | undefined): string[] {
   if (prompt?.type !== 'Chat') throw new Error('not a conversation')

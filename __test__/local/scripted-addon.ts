@@ -54,7 +54,7 @@ export class ScriptedSession implements native.NativeSession {
 export const info: native.NativeModelInfo = {
   path: '/models/scripted.gguf', format: 'gguf', architecture: 'llama', parameters: 1, fileBytes: 1, weightsDtype: 'F32',
   vocabSize: 128, embeddingLength: 8, layers: 1, heads: 1, kvHeads: 1, headDim: 8, trainedContextTokens: 64, contextTokens: 64,
-  bosToken: 1, endTokens: [2], hasChatTemplate: true, chatTemplate: '{{ messages }}', tokenizer: 'letters', backend: 'reference',
+  bosToken: 1, endTokens: [2], hasChatTemplate: true, chatTemplate: '{{ messages }}', tokenizer: 'letters', infill: true, backend: 'reference',
   device: 'cpu', isa: 'scalar', threads: 2, weightsBytes: 1, kvBytesPerToken: 1, metadata: '{"general.name":"scripted"}',
   tensors: '[{"name":"token_embd.weight","dtype":"F32","shape":[128,8]}]', warnings: [],
 }
@@ -77,11 +77,13 @@ export class ScriptedModel implements native.NativeModel {
     return ok(String.fromCharCode(...tokens))
   }
   render(prompt: native.NativePrompt): native.NativeOutcome<string> {
+    if (prompt.type === 'Infill') return ok(gapText(prompt))
     return ok(prompt.type === 'Chat' ? prompt.messages : prompt.type === 'Text' ? prompt.text : String.fromCharCode(...prompt.tokens))
   }
   /** Letters of all contents. */
   countTokens(prompt: native.NativePrompt): native.NativeOutcome<number> {
     this.counts += 1
+    if (prompt.type === 'Infill') return ok(gapText(prompt).length)
     if (prompt.type !== 'Chat') return ok(prompt.type === 'Text' ? prompt.text.length : prompt.tokens.length)
     const messages = JSON.parse(prompt.messages) as { content: string }[]
     return ok(messages.reduce((sum, { content }) => sum + content.length, 0))
@@ -104,6 +106,10 @@ export class ScriptedModel implements native.NativeModel {
     this.closes += 1
     return ok(null)
   }
+}
+
+function gapText({ prefix, suffix, files }: Extract<native.NativePrompt, { type: 'Infill' }>): string {
+  return [...files.map(({ text }) => text), prefix, suffix].join('')
 }
 
 class ScriptedCancel implements native.NativeCancel {

@@ -31,6 +31,8 @@ pub struct NativeModelInfo {
     pub chat_template: Option<String>,
     /// `llama (spm)`, `gpt2 (pre qwen2)`.
     pub tokenizer: String,
+    /// Whether the file names the tokens of an infill.
+    pub infill: bool,
     pub backend: String,
     pub device: String,
     pub isa: String,
@@ -67,6 +69,7 @@ impl From<&Info> for NativeModelInfo {
             has_chat_template: info.chat_template.is_some(),
             chat_template: info.chat_template.clone(),
             tokenizer: info.tokenizer.clone(),
+            infill: info.infill,
             backend: info.backend.into(),
             device: info.device.into(),
             isa: info.isa.into(),

@@ -2,7 +2,7 @@
 
 use napi::bindgen_prelude::{Env, Float32Array, Object, Uint32Array};
 use napi_derive::napi;
-use wick_engine::spec::{Prompt, Stop};
+use wick_engine::spec::Stop;
 use wick_engine::{Control, Model};
 
 use crate::event::NativeUsage;
@@ -37,14 +37,10 @@ impl NativeModel {
         Outcome(self.0.tokenizer().decode(tokens, show_control))
     }
 
-    /// What the template makes of a conversation; a text prompt as it is.
+    /// What the template makes of a conversation; any other prompt as text, control tokens by name.
     #[napi(catch_unwind, ts_return_type = "NativeOutcome<string>")]
     pub fn render(&self, prompt: NativePrompt) -> Outcome<String> {
-        Outcome(match Prompt::from(prompt) {
-            Prompt::Chat(chat) => self.0.render(&chat),
-            Prompt::Text { text, .. } => Ok(text),
-            Prompt::Tokens(ids) => self.0.tokenizer().decode(&ids, true),
-        })
+        Outcome(self.0.show(&prompt.into()))
     }
 
     /// How many tokens a prompt is.

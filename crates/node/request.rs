@@ -1,7 +1,9 @@
 //! What a caller asks, as it crosses.
 
 use napi_derive::napi;
-use wick_engine::spec::{ChainStep, ChatPrompt, Error, LogitBias, Overflow, Prompt, Request, Result, Sampling};
+use wick_engine::spec::{
+    ChainStep, ChatPrompt, Error, InfillFile, InfillPrompt, LogitBias, Overflow, Prompt, Request, Result, Sampling,
+};
 
 /// What the model continues.
 #[napi(discriminant = "type", object_to_js = false)]
@@ -10,8 +12,17 @@ pub enum NativePrompt {
     Chat { messages: String, tools: Option<String>, variables: Option<String>, response_prefix: Option<String> },
     /// Text as it is. `parseControl`: whether control tokens written out in it become those tokens.
     Text { text: String, parse_control: bool },
+    /// A gap to be filled.
+    Infill { prefix: String, suffix: String, files: Vec<NativeInfillFile>, path: Option<String>, repository: Option<String> },
     /// Token ids as they are.
     Tokens { tokens: Vec<u32> },
+}
+
+/// A file that stands before the one with the gap.
+#[napi(object, object_to_js = false)]
+pub struct NativeInfillFile {
+    pub path: String,
+    pub text: String,
 }
 
 /// A constant added to one token's logit.
@@ -59,6 +70,10 @@ impl From<NativePrompt> for Prompt {
                 Self::Chat(ChatPrompt { messages, tools, variables, response_prefix })
             }
             NativePrompt::Text { text, parse_control } => Self::Text { text, parse_control },
+            NativePrompt::Infill { prefix, suffix, files, path, repository } => {
+                let files = files.into_iter().map(|NativeInfillFile { path, text }| InfillFile { path, text }).collect();
+                Self::Infill(InfillPrompt { prefix, suffix, files, path, repository })
+            }
             NativePrompt::Tokens { tokens } => Self::Tokens(tokens),
         }
     }

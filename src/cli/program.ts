@@ -11,6 +11,7 @@ import { chat } from './commands/chat.js'
 import { convert } from './commands/convert.js'
 import { doctor } from './commands/doctor.js'
 import { evaluate } from './commands/evaluate.js'
+import { infill } from './commands/infill.js'
 import { inspect } from './commands/inspect.js'
 import { quantize } from './commands/quantize.js'
 import { run } from './commands/run.js'
@@ -18,7 +19,7 @@ import { tokenize } from './commands/tokenize.js'
 import { exitCodes, report } from './exit.js'
 import { colours, type Io } from './io.js'
 
-const commands = [run, chat, inspect, tokenize, evaluate, convert, quantize, bench, doctor]
+const commands = [run, chat, infill, inspect, tokenize, evaluate, convert, quantize, bench, doctor]
 
 // From src/cli and from dist/cli alike.
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }

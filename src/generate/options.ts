@@ -1,6 +1,6 @@
 /** What `generate` takes, and how it becomes what a model is asked. */
 import { check, WickError } from '../errors/index.js'
-import type { JsonObject, LanguageModel, LanguageRequest, Message, Overflow, Prompt, RawPrompt, SamplingOptions } from '../spec/index.js'
+import type { InfillPrompt, JsonObject, LanguageModel, LanguageRequest, Message, Overflow, Prompt, RawPrompt, SamplingOptions } from '../spec/index.js'
 
 /** What goes through the model's chat template beside the conversation. */
 interface UnderTemplate {
@@ -18,6 +18,7 @@ interface PromptInput extends UnderTemplate {
   readonly prompt: string
   readonly messages?: undefined
   readonly raw?: undefined
+  readonly infill?: undefined
 }
 
 /** A conversation. */
@@ -26,6 +27,7 @@ interface MessagesInput extends UnderTemplate {
   /** The conversation, the newest message last. */
   readonly messages: readonly Message[]
   readonly raw?: undefined
+  readonly infill?: undefined
 }
 
 /** Text or tokens as they are. */
@@ -34,6 +36,19 @@ interface RawInput {
   readonly messages?: undefined
   /** Text or tokens continued as they are, past the template. */
   readonly raw: RawPrompt
+  readonly infill?: undefined
+  readonly system?: undefined
+  readonly responsePrefix?: undefined
+  readonly templateVariables?: undefined
+}
+
+/** A gap to be filled. */
+interface InfillInput {
+  readonly prompt?: undefined
+  readonly messages?: undefined
+  readonly raw?: undefined
+  /** The text before and behind a gap; the answer is what belongs in it. For models with `info.infill`. */
+  readonly infill: InfillPrompt
   readonly system?: undefined
   readonly responsePrefix?: undefined
   readonly templateVariables?: undefined
@@ -59,8 +74,8 @@ interface Common extends SamplingOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Options of `generate`: one of `prompt`, `messages` and `raw`, and what else there is to say. */
-export type GenerateOptions = Common & (PromptInput | MessagesInput | RawInput)
+/** Options of `generate`: one of `prompt`, `messages`, `raw` and `infill`, and what else there is to say. */
+export type GenerateOptions = Common & (PromptInput | MessagesInput | RawInput | InfillInput)
 
 type OptionName = keyof Common | keyof PromptInput
 
@@ -72,6 +87,12 @@ function raw(name: string, value: unknown): void {
   throw new WickError('invalid-request', `${name} must be { text } or { tokens }.`)
 }
 
+function infill(name: string, value: unknown): void {
+  check.object(name, value)
+  const { prefix, suffix } = value as Partial<InfillPrompt>
+  if (typeof prefix !== 'string' || typeof suffix !== 'string') throw new WickError('invalid-request', `${name} must have prefix and suffix, both strings.`)
+}
+
 const checks = {
   model: (name, value) => {
     check.object(name, value)
@@ -80,6 +101,7 @@ const checks = {
   prompt: check.text,
   messages: readByTheModel,
   raw,
+  infill,
   system: check.text,
   responsePrefix: check.text,
   templateVariables: check.object,
@@ -137,8 +159,9 @@ export function toRequest(options: GenerateOptions, index: number): LanguageRequ
   }
 }
 
-function toPrompt({ prompt, messages, raw, system, responsePrefix, templateVariables }: GenerateOptions): Prompt {
+function toPrompt({ prompt, messages, raw, infill, system, responsePrefix, templateVariables }: GenerateOptions): Prompt {
   if (raw !== undefined) return raw
+  if (infill !== undefined) return infill
   const conversation = messages ?? [{ role: 'user' as const, content: prompt }]
   return {
     messages: system === undefined ? conversation : [{ role: 'system', content: system }, ...conversation],
@@ -151,12 +174,12 @@ function toPrompt({ prompt, messages, raw, system, responsePrefix, templateVaria
 export function checkGenerate(options: GenerateOptions): void {
   check.checkOptions('generate', options, checks)
   check.required('generate', options, 'model')
-  const { prompt, messages, raw, system, responsePrefix, templateVariables } = options
-  const given = Object.entries({ prompt, messages, raw }).filter(([, value]) => value !== undefined)
-  if (given.length !== 1) throw new WickError('invalid-request', 'generate takes exactly one of prompt, messages and raw.')
-  if (raw !== undefined) {
+  const { prompt, messages, raw, infill, system, responsePrefix, templateVariables } = options
+  const given = Object.entries({ prompt, messages, raw, infill }).filter(([, value]) => value !== undefined)
+  if (given.length !== 1) throw new WickError('invalid-request', 'generate takes exactly one of prompt, messages, raw and infill.')
+  if (raw !== undefined || infill !== undefined) {
     const useless = Object.entries({ system, responsePrefix, templateVariables }).find(([, value]) => value !== undefined)
-    if (useless) throw new WickError('invalid-request', `${useless[0]} needs a chat template, and raw goes past it.`)
+    if (useless) throw new WickError('invalid-request', `${useless[0]} needs a chat template, and ${raw === undefined ? 'infill' : 'raw'} goes past it.`)
   }
   if (system !== undefined && Array.isArray(messages) && messages.some((message) => message?.role === 'system')) {
     throw new WickError('invalid-request', 'system is given twice: as an option and among the messages.')

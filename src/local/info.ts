@@ -39,6 +39,8 @@ export interface LocalModelInfo {
   readonly chatTemplate?: string
   /** `llama (spm)`, `gpt2 (pre qwen2)`. */
   readonly tokenizer: string
+  /** Whether the file names the tokens that `infill` needs. */
+  readonly infill: boolean
   readonly backend: string
   readonly device: string
   /** The instruction set computed with: `avx2`. */

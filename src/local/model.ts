@@ -85,7 +85,7 @@ export class LocalModel implements LanguageModel {
     return unwrap(this.#native.detokenize(Uint32Array.from(ids(tokens)), options.showControl ?? false))
   }
 
-  /** What the chat template makes of a prompt; a string is what a user says. A raw text is itself, raw tokens their text. */
+  /** What the chat template makes of a prompt; a string is what a user says. A raw text is itself, raw tokens and infills their text. */
   render(prompt: string | Prompt): string {
     return unwrap(this.#native.render(nativePrompt(prompt)))
   }

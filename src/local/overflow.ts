@@ -5,7 +5,7 @@
  * only shrinks as more is dropped, so it is halved, not walked.
  */
 import { WickError } from '../errors/index.js'
-import type { Message, Overflow, OverflowInfo, Prompt, RawPrompt, ShortenConversation } from '../spec/index.js'
+import type { InfillPrompt, Message, Overflow, OverflowInfo, Prompt, RawPrompt, ShortenConversation } from '../spec/index.js'
 import { nativePrompt } from './request.js'
 import type { FullWindow, Shorten, Shorter } from './session.js'
 
@@ -21,8 +21,10 @@ export interface Counter {
 export function shortening(prompt: Prompt, overflow: Overflow | undefined, counter: Counter): Shorten | undefined {
   if (overflow === undefined || overflow === 'error') return undefined
   if (!('messages' in prompt)) {
-    if (overflow === 'shift') return (window) => shiftRaw(prompt, window, counter)
-    throw new WickError('invalid-request', "An overflow function shortens messages; with a raw prompt use 'shift' or 'error'.")
+    if (overflow !== 'shift') throw new WickError('invalid-request', "An overflow function shortens messages; with any other prompt use 'shift' or 'error'.")
+    return 'prefix' in prompt
+      ? (window) => shiftGap(prompt, window, (prompt) => counter.countTokens(prompt))
+      : (window) => shiftRaw(prompt, window, counter)
   }
   let { messages } = prompt
   const count = (messages: readonly Message[]): number => counter.countTokens({ ...prompt, messages })
@@ -86,6 +88,39 @@ function shiftRaw(prompt: RawPrompt, window: FullWindow, counter: Counter): Shor
   const rest = [...tokens.slice(0, kept), ...tokens.slice(tokens.length - (wanted - kept))]
   const note = `The window of ${window.contextTokens} tokens was full: of ${tokens.length} tokens ${rest.length} were kept.`
   return { prompt: nativePrompt({ tokens: rest }), note }
+}
+
+/** How finely the text around a gap is cut. */
+const cuts = 64
+
+/** Drops files, the first first, then what is farthest from the gap; an eighth of the window is made free where that can be. */
+function shiftGap(prompt: InfillPrompt, window: FullWindow, count: (prompt: InfillPrompt) => number): Shorter {
+  const { files = [], prefix, suffix } = prompt
+  const without = (dropped: number): InfillPrompt => {
+    const share = Math.max(0, dropped - files.length) / cuts
+    return { ...prompt, files: files.slice(dropped), prefix: lastOf(prefix, 1 - share), suffix: firstOf(suffix, 1 - share) }
+  }
+  const most = files.length + cuts
+  const wanted = room(window) - Math.floor(window.contextTokens / 8)
+  const shorter = without(leastFitting(1, most, (dropped) => count(without(dropped)) <= wanted))
+  const tokens = count(shorter)
+  if (tokens > room(window)) throw tooLong(window, 'with nothing left around the gap')
+  const note = `The window of ${window.contextTokens} tokens was full: of ${window.promptTokens} tokens around the gap ${tokens} were kept.`
+  return { prompt: nativePrompt(shorter), note }
+}
+
+function firstOf(text: string, share: number): string {
+  return text.slice(0, whole(text, Math.floor(text.length * share)))
+}
+
+function lastOf(text: string, share: number): string {
+  return text.slice(whole(text, text.length - Math.floor(text.length * share)))
+}
+
+/** `at`, or one further where that is in the middle of a character. */
+function whole(text: string, at: number): number {
+  const code = text.charCodeAt(at)
+  return code >= 0xdc00 && code <= 0xdfff ? at + 1 : at
 }
 
 /** Most tokens a prompt may have beside what was generated and one more. */

@@ -1,6 +1,6 @@
 /** Requests as the engine takes them. Ranges that depend on the model are the engine's to check. */
 import { check, WickError } from '../errors/index.js'
-import type { ChatPrompt, LanguageRequest, Prompt, SamplingOptions } from '../spec/index.js'
+import type { ChatPrompt, InfillPrompt, LanguageRequest, Prompt, SamplingOptions } from '../spec/index.js'
 import { jsonText } from './json.js'
 import { templateMessages } from './messages.js'
 import type { NativePrompt, NativeRequest, NativeSampling } from './native.js'
@@ -23,6 +23,8 @@ const readBelow = (): void => {}
 const chatFields = { messages: readBelow, responsePrefix: check.text, templateVariables: check.object }
 const textFields = { text: check.text, parseControl: check.flag }
 const tokenFields = { tokens: readBelow }
+const gapFields = { prefix: check.text, suffix: check.text, files: check.listOf(check.object), path: check.text, repository: check.text }
+const fileFields = { path: check.text, text: check.text }
 
 /** A prompt; a string is what a user says. */
 export function nativePrompt(prompt: string | Prompt): NativePrompt {
@@ -36,6 +38,7 @@ export function nativePrompt(prompt: string | Prompt): NativePrompt {
     check.checkOptions('a prompt of text', prompt, textFields)
     return { type: 'Text', text: prompt.text, parseControl: prompt.parseControl ?? false }
   }
+  if ('prefix' in prompt) return gap(prompt)
   check.checkOptions('a prompt of messages', prompt, chatFields)
   return chat(prompt)
 }
@@ -47,6 +50,18 @@ function chat({ messages, responsePrefix, templateVariables }: ChatPrompt): Nati
     variables: templateVariables && jsonText(templateVariables, 'templateVariables'),
     responsePrefix,
   })
+}
+
+function gap(prompt: InfillPrompt): NativePrompt {
+  check.checkOptions('infill', prompt, gapFields)
+  check.required('infill', prompt, 'suffix')
+  const { prefix, suffix, files = [], path, repository } = prompt
+  for (const file of files) {
+    check.checkOptions('a file of an infill', file, fileFields)
+    check.required('a file of an infill', file, 'path')
+    check.required('a file of an infill', file, 'text')
+  }
+  return present({ type: 'Infill' as const, prefix, suffix, files: files.map(({ path, text }) => ({ path, text })), path, repository })
 }
 
 function nativeSampling({ logitBias, chain, ...numbers }: SamplingOptions): NativeSampling {

@@ -1,7 +1,7 @@
 /**
  * What a model continues.
  *
- * A conversation goes through the model's own chat template; raw prompts go past it.
+ * A conversation goes through the model's own chat template; raw prompts and gaps to be filled go past it.
  */
 import type { JsonObject } from './json.js'
 import type { Message } from './message.js'
@@ -30,5 +30,29 @@ export interface RawTokens {
 /** A prompt without a chat template. */
 export type RawPrompt = RawText | RawTokens
 
+/** A file that stands before the one with the gap. */
+export interface InfillFile {
+  /** Its path in the repository. */
+  readonly path: string
+  readonly text: string
+}
+
+/**
+ * A text with a gap in it, for models whose file names the tokens for it (`model.info.infill`); else it is `unsupported`. What is
+ * written here never becomes a control token.
+ */
+export interface InfillPrompt {
+  /** What stands before the gap; may be empty. */
+  readonly prefix: string
+  /** What stands behind the gap; may be empty. */
+  readonly suffix: string
+  /** Other files of the repository, the most telling last; they need `path`. A model without a token for files is `unsupported`. */
+  readonly files?: readonly InfillFile[] | undefined
+  /** The path of the file with the gap. */
+  readonly path?: string | undefined
+  /** The repository's name. A model without a token for it is `unsupported`. */
+  readonly repository?: string | undefined
+}
+
 /** Any prompt. */
-export type Prompt = ChatPrompt | RawPrompt
+export type Prompt = ChatPrompt | RawPrompt | InfillPrompt

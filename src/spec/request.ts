@@ -26,7 +26,7 @@ export type ShortenConversation = (
  *
  * - `error`: a prompt that is too long is `context-overflow`; an answer that reaches the end of the window finishes with `length`.
  * - `shift`: the oldest turns are dropped, the system messages and the last user message stay; of a raw prompt the oldest tokens
- *   are dropped, the beginning-of-text token stays. When nothing more can be dropped it is `context-overflow`.
+ *   are dropped, the beginning-of-text token stays; of an infill first files, then what is farthest from the gap. When nothing more can be dropped it is `context-overflow`.
  * - a function: its messages replace the conversation.
  */
 export type Overflow = 'error' | 'shift' | ShortenConversation

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wick_sample::{Choice, Sampler};
-use wick_spec::{AlternativeToken, Event, FinishReason, Request, Result, Timings, TokenInfo, Usage};
+use wick_spec::{AlternativeToken, Event, FinishReason, Prompt, Request, Result, Timings, TokenInfo, Usage};
 use wick_text::{Decoder, StopTexts, Tokenizer};
 
 /// The state of one generation.
@@ -14,7 +14,10 @@ pub(crate) struct Answer {
     decoder: Decoder,
     stops: StopTexts,
     wants_tokens: bool,
-    ignore_end: bool,
+    /// Tokens that end it.
+    ends: Vec<u32>,
+    /// Whether it goes on within a text whose end is known.
+    fills_a_gap: bool,
     max_tokens: u32,
     /// What was shown so far.
     text: String,
@@ -42,13 +45,20 @@ pub(crate) struct End {
 
 impl Answer {
     pub(crate) fn new(request: &Request, tokenizer: Arc<Tokenizer>, vocab: usize, arrived: Instant) -> Result<Self> {
+        let fills_a_gap = matches!(request.prompt, Prompt::Infill(_));
+        let gap: &[u32] = if fills_a_gap { tokenizer.infill_ends()? } else { &[] };
+        let ends = match request.ignore_end {
+            true => Vec::new(),
+            false => tokenizer.end_tokens().iter().chain(gap).copied().collect(),
+        };
         Ok(Self {
+            ends,
+            fills_a_gap,
             sampler: Sampler::new(&request.sampling, vocab)?,
             decoder: Decoder::new(tokenizer.clone()),
             stops: StopTexts::new(request.stop.clone()),
             tokenizer,
             wants_tokens: request.sampling.logprobs.is_some(),
-            ignore_end: request.ignore_end,
             max_tokens: request.max_tokens.unwrap_or(u32::MAX),
             text: String::new(),
             ids: Vec::new(),
@@ -60,7 +70,10 @@ impl Answer {
     pub(crate) fn begin(&mut self, prompt: &[u32]) {
         if self.clock.began.is_none() {
             self.clock.began = Some(Instant::now());
-            self.decoder = Decoder::after(self.tokenizer.clone(), prompt);
+            self.decoder = match self.fills_a_gap {
+                true => Decoder::within(self.tokenizer.clone()),
+                false => Decoder::after(self.tokenizer.clone(), prompt),
+            };
             prompt.iter().for_each(|&id| self.sampler.accept(id));
         }
     }
@@ -83,7 +96,7 @@ impl Answer {
         self.clock.first_token.get_or_insert(now);
         self.clock.last_token = Some(now);
 
-        let ends = !self.ignore_end && self.tokenizer.end_tokens().contains(&id);
+        let ends = self.ends.contains(&id);
         let (mut text, stop) = if ends { (String::new(), None) } else { self.stops.push(&self.decoder.push(id)) };
         let end = match stop {
             Some(stop) => Some(End { reason: FinishReason::Stop, stop: Some(stop) }),

@@ -154,6 +154,7 @@ fn describe(
         bos_token: tokenizer.bos(),
         end_tokens: tokenizer.end_tokens().to_vec(),
         tokenizer: tokenizer.kind().to_owned(),
+        infill: tokenizer.can_infill(),
         backend: "none",
         device: "cpu",
         metadata: Json::Object(metadata).to_string(),

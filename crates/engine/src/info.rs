@@ -25,6 +25,8 @@ pub struct Info {
     pub end_tokens: Vec<u32>,
     pub chat_template: Option<String>,
     pub tokenizer: String,
+    /// Whether the file names the tokens that [`wick_spec::Prompt::Infill`] needs.
+    pub infill: bool,
     pub backend: &'static str,
     pub device: &'static str,
     pub isa: &'static str,

@@ -90,8 +90,18 @@ impl Model {
     }
 
     /// What the template makes of a conversation. `unsupported` without a template.
-    pub fn render(&self, chat: &ChatPrompt) -> Result<String> {
+    fn render(&self, chat: &ChatPrompt) -> Result<String> {
         Ok(self.prompter.render(chat)?.text().to_owned())
+    }
+
+    /// A prompt as text, its control tokens by name.
+    pub fn show(&self, prompt: &Prompt) -> Result<String> {
+        match prompt {
+            Prompt::Chat(chat) => self.render(chat),
+            Prompt::Text { text, .. } => Ok(text.clone()),
+            Prompt::Infill(gap) => self.tokenizer.decode(&self.tokenizer.encode_infill(gap)?, true),
+            Prompt::Tokens(ids) => self.tokenizer.decode(ids, true),
+        }
     }
 
     /// How many tokens a prompt is.

@@ -65,6 +65,7 @@ impl Prompter {
                 let control = if *parse_control { Control::Parse } else { Control::AsText };
                 Encoded { ids: self.tokenizer.encode(text, control, true)?, rendered: None }
             }
+            Prompt::Infill(gap) => Encoded { ids: self.tokenizer.encode_infill(gap)?, rendered: None },
             Prompt::Tokens(ids) => Encoded { ids: ids.clone(), rendered: None },
         };
         if encoded.ids.is_empty() {

@@ -15,6 +15,30 @@ pub struct ChatPrompt {
     pub response_prefix: Option<String>,
 }
 
+/// A file that stands before the one with the gap.
+#[derive(Debug, Clone)]
+pub struct InfillFile {
+    /// Its path in the repository.
+    pub path: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// A text with a gap in it.
+#[derive(Debug, Clone, Default)]
+pub struct InfillPrompt {
+    /// What stands before the gap.
+    pub prefix: String,
+    /// What stands behind it.
+    pub suffix: String,
+    /// Other files, the most telling last; they need `path`.
+    pub files: Vec<InfillFile>,
+    /// The path of the file with the gap.
+    pub path: Option<String>,
+    /// The repository's name.
+    pub repository: Option<String>,
+}
+
 /// What the model continues.
 #[derive(Debug, Clone)]
 pub enum Prompt {
@@ -27,6 +51,8 @@ pub enum Prompt {
         /// Whether control tokens written out in `text` (`<|im_end|>`) become those tokens. Off for text of a user.
         parse_control: bool,
     },
+    /// A gap to be filled, for models that have tokens for it.
+    Infill(InfillPrompt),
     /// Token ids as they are.
     Tokens(Vec<u32>),
 }

@@ -34,6 +34,13 @@ impl Decoder {
         decoder
     }
 
+    /// For tokens that go on within a text, whatever marks the place: a space in front is theirs.
+    pub fn within(tokenizer: Arc<Tokenizer>) -> Self {
+        let mut decoder = Self::new(tokenizer);
+        decoder.speller.start = false;
+        decoder
+    }
+
     /// The text that is certain now; may be empty. An id past the vocabulary adds nothing.
     pub fn push(&mut self, id: u32) -> String {
         self.pending.extend_from_slice(self.speller.spell(&self.tokenizer, id));

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use wick_spec::{Error, Result};
 
 use crate::ends;
+use crate::infill::Infill;
 use crate::pipeline::Pipeline;
 use crate::spelling::Spelling;
 use crate::tokenizer::{Encoder, Tokenizer};
@@ -36,7 +37,10 @@ impl Tokenizer {
         let vocab = folder.vocab(&spelling)?;
         let bos = folder.named_id("bos_token").or_else(|| folder.config_ids("bos_token_id").first().copied());
         let bos = bos.filter(|&id| (id as usize) < vocab.len());
+        let names = Infill::names(|name| folder.added_id(name).filter(|&id| (id as usize) < vocab.len()));
+        let infill = Infill::new(Vec::new(), names, |id| Some(folder.added.get(&id)?.content.clone()))?;
         let mut tokenizer = Self {
+            infill,
             kind: format!("tokenizer.json ({})", folder.model_type()),
             ends: folder.ends(),
             markup: folder.added.values().filter(|token| !token.special).map(|token| token.content.clone()).collect(),
@@ -140,10 +144,14 @@ impl Folder {
         self.id(self.named(name)?)
     }
 
+    /// The id of a token that is looked for in the text itself.
+    fn added_id(&self, text: &str) -> Option<u32> {
+        self.added.iter().find(|(_, token)| token.content == text).map(|(id, _)| *id)
+    }
+
     /// The id of a token's text.
     pub(crate) fn id(&self, text: &str) -> Option<u32> {
-        let added = self.added.iter().find(|(_, token)| token.content == text);
-        added.map(|(id, _)| *id).or_else(|| self.model_id(text))
+        self.added_id(text).or_else(|| self.model_id(text))
     }
 
     fn model_id(&self, text: &str) -> Option<u32> {

@@ -6,6 +6,7 @@ use wick_spec::{Error, Result};
 use wick_weights::gguf::{Metadata, Strings};
 
 use crate::bpe::Bpe;
+use crate::infill::{Infill, Part};
 use crate::literals::Literals;
 use crate::spm::{Spm, byte_of};
 use crate::tokenizer::{Encoder, Prefix, Tokenizer};
@@ -56,7 +57,11 @@ impl Tokenizer {
         }
         let prefix =
             if spm && flag("tokenizer.ggml.add_space_prefix", true)? { Prefix::AfterLiterals } else { Prefix::Never };
+        let infill = Infill::new(Infill::keys(metadata, table.len())?, table.infill(), |id| {
+            Some(table.text(id as usize).to_owned())
+        })?;
         Ok(Self {
+            infill,
             kind: pre.map_or_else(|| "llama (spm)".to_owned(), |row| format!("gpt2 (pre {})", written_name(metadata, row))),
             ends: table.ends(&special),
             markup: table.user_defined(),
@@ -149,6 +154,13 @@ impl<'a> Table<'a> {
 
     fn user_defined(&self) -> Vec<String> {
         (0..self.len()).filter(|&id| self.kinds[id] == Kind::UserDefined).map(|id| self.text(id).to_owned()).collect()
+    }
+
+    /// The tokens of a gap by name; a plain piece of text is none, whatever it is called.
+    fn infill(&self) -> Vec<(Part, u32)> {
+        let literals = (0..self.len()).filter(|&id| matches!(self.kinds[id], Kind::Control | Kind::UserDefined));
+        let ids: HashMap<&str, u32> = literals.map(|id| (self.text(id), id as u32)).collect();
+        Infill::names(|name| ids.get(name).copied())
     }
 
     fn ends(&self, special: &Special) -> Vec<u32> {

@@ -7,6 +7,7 @@ mod decode;
 mod ends;
 mod folder;
 mod gguf;
+mod infill;
 mod literals;
 mod pipeline;
 mod pre_tokenizer;

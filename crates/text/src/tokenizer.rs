@@ -7,6 +7,7 @@ use wick_spec::{Error, Result};
 use crate::Rendered;
 use crate::bpe::Bpe;
 use crate::decode::Speller;
+use crate::infill::Infill;
 use crate::literals::{Literals, Piece};
 use crate::pipeline::Pipeline;
 use crate::spm::Spm;
@@ -38,6 +39,8 @@ pub struct Tokenizer {
     pub(crate) ends: Vec<u32>,
     /// Token texts that are neither control nor pieces, for [`Tokenizer::control_texts`].
     pub(crate) markup: Vec<String>,
+    /// The tokens of a gap, where the file has them.
+    pub(crate) infill: Option<Infill>,
 }
 
 /// What turns text into ids.
@@ -98,6 +101,12 @@ impl Tokenizer {
             ids.insert(0, bos);
         }
         Ok(ids)
+    }
+
+    /// The ids of a part of a text; `continues`: other text comes before it. Control tokens stay text.
+    pub(crate) fn encode_part(&self, text: &str, continues: bool) -> Result<Vec<u32>> {
+        check_length(text)?;
+        if text.is_empty() { Ok(Vec::new()) } else { self.pieces(text, &[], false, false, continues) }
     }
 
     /// The text of `ids`, a text of its own; bytes that are no characters show as U+FFFD. Control tokens are left out unless

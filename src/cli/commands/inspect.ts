@@ -52,6 +52,7 @@ function summary(info: LocalModelInfo): Array<[name: string, value: string | num
     ['begins with', info.bosToken],
     ['ends with', info.endTokens.join(', ')],
     ['chat template', info.chatTemplate === undefined ? 'no' : 'yes'],
+    ['infill', info.infill ? 'yes' : 'no'],
     ['warnings', info.warnings.map((warning) => clip(warning, 200)).join('; ')],
   ]
 }

@@ -83,7 +83,7 @@ impl ControlTexts {
 
     /// Where marks go in `text`: behind the first character of each control text in it, and of one that it ends in the middle of,
     /// so that what is put behind it cannot complete it. Ascending.
-    pub(super) fn marks(&self, text: &str, assistant: bool) -> Vec<usize> {
+    pub(crate) fn marks(&self, text: &str, assistant: bool) -> Vec<usize> {
         let mut starts = BTreeSet::new();
         if let Some(automaton) = &self.automaton {
             let found = automaton
