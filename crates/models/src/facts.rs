@@ -23,6 +23,9 @@ pub(crate) trait Facts {
 
     /// A string.
     fn text(&self, key: &str) -> Result<Option<&str>>;
+
+    /// Whether the key is there and says nothing, which is not the same as left out where a default stands.
+    fn null(&self, key: &str) -> bool;
 }
 
 /// What a getter answered, or `model-invalid` when the key is not there.
@@ -75,6 +78,10 @@ impl Facts for GgufFacts<'_> {
     fn text(&self, key: &str) -> Result<Option<&str>> {
         self.metadata.str(&self.spelled(key))
     }
+
+    fn null(&self, _key: &str) -> bool {
+        false
+    }
 }
 
 /// An object of a Hugging Face `config.json`.
@@ -93,6 +100,22 @@ impl JsonFacts<'_> {
                 None => Err(Error::model_invalid(format!("config.json: {:?} must be {wanted}.", self.spelled(key)))),
             },
         }
+    }
+
+    /// An array of numbers.
+    pub(crate) fn numbers(&self, key: &str) -> Result<Option<Vec<f32>>> {
+        let number = |value: &Json| value.as_f64().map(|x| x as f32);
+        self.get(key, "an array of numbers", |value| value.as_array()?.iter().map(number).collect())
+    }
+
+    /// An object; one without keys is none.
+    pub(crate) fn object(&self, key: &str) -> Result<Option<&Json>> {
+        let object = match self.object.get(key) {
+            None | Some(Json::Null) => None,
+            Some(object @ Json::Object(_)) => Some(object),
+            Some(_) => return self.get(key, "an object", |_| None),
+        };
+        Ok(object.filter(|object| object.as_object().is_some_and(|object| !object.is_empty())))
     }
 }
 
@@ -122,6 +145,10 @@ impl Facts for JsonFacts<'_> {
             Some(Json::String(text)) => Ok(Some(text)),
             _ => self.get(key, "a string", |_| None),
         }
+    }
+
+    fn null(&self, key: &str) -> bool {
+        self.object.get(key).is_some_and(Json::is_null)
     }
 }
 

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use wick_compute::RopeLayout;
-use wick_spec::{Result, Stop, Warning};
+use wick_spec::{Result, Stop};
 use wick_weights::{DType, Folder, OpenOptions, TensorInfo, Tensors};
 
 use super::stream::{Origin, Piece, write};
-use super::{Converted, metadata, target, uneven};
+use super::{Converted, differences, metadata, target, uneven};
 use crate::decoder::build::{Decoder, Planned};
 use crate::decoder::folder::{decoder, name};
-use crate::decoder::names::{Format, K, LAYER_PARTS, MODEL_PARTS, Part, Q, ROPE_FREQS};
+use crate::decoder::names::{Format, K, MODEL_PARTS, Part, Q, ROPE_FREQS, ROPE_LONG, ROPE_SHORT};
 
 /// Writes the folder `from` as the GGUF file `to`. Matrices get the type `dtype` (F32, F16, BF16, Q8_0, Q4_0), or keep the one
 /// they are stored in; vectors are F32. `progress` is told the bytes written and all there are.
@@ -28,12 +28,11 @@ pub fn convert(
     let folder = Folder::open(from, &OpenOptions::default())?;
     let decoder = decoder(folder.config(), name(&folder), &folder)?;
     let Planned { plan, used, mut warnings, .. } = decoder.plan(&folder)?;
+    differences::refuse(&decoder)?;
     let mut pieces = Pieces { decoder: &decoder, folder: &folder, dtype, list: Vec::new(), uneven: Vec::new() };
-    if let Some(divisors) = &decoder.rotation.divisors {
-        let info = TensorInfo { dtype: DType::F32, shape: vec![divisors.len()] };
-        pieces.list.push(Piece { name: ROPE_FREQS.to_owned(), info, origin: Origin::Values(divisors.clone()) });
-    }
-    let layers = (0..decoder.sizes.layers).flat_map(|layer| LAYER_PARTS.map(|part| (part, Some(layer))));
+    pieces.divisors();
+    let parts = decoder.family.layer_parts();
+    let layers = (0..decoder.sizes.layers).flat_map(|layer| parts.iter().map(move |part| (*part, Some(layer))));
     for (part, layer) in MODEL_PARTS.map(|part| (part, None)).into_iter().chain(layers) {
         for suffix in [Part::weight, Part::bias] {
             if used.contains(&suffix(part, Format::Folder, layer)) {
@@ -43,7 +42,7 @@ pub fn convert(
     }
     let Pieces { list, uneven: names, .. } = pieces;
     warnings.extend(dtype.and_then(|dtype| uneven(dtype, &names)));
-    warnings.extend(window(&decoder));
+    warnings.extend(differences::warnings(&decoder));
     let mut metadata = metadata::describe(&decoder, plan.vocab, dtype.unwrap_or_else(|| mostly(&list)))?;
     for (key, value) in wick_text::to_gguf(from, plan.vocab)? {
         metadata.insert(key, value);
@@ -62,6 +61,19 @@ struct Pieces<'a> {
 }
 
 impl Pieces<'_> {
+    /// What frequencies are divided by.
+    fn divisors(&mut self) {
+        let rotation = &self.decoder.rotations.all;
+        let long = rotation.long.as_ref().map(|long| &long.divisors);
+        let short = if long.is_some() { ROPE_SHORT } else { ROPE_FREQS };
+        for (name, divisors) in [(short, rotation.divisors.as_ref()), (ROPE_LONG, long)] {
+            if let Some(divisors) = divisors {
+                let info = TensorInfo { dtype: DType::F32, shape: vec![divisors.len()] };
+                self.list.push(Piece { name: name.to_owned(), info, origin: Origin::Values(divisors.clone()) });
+            }
+        }
+    }
+
     fn add(&mut self, part: &'static Part, layer: Option<usize>, suffix: fn(&Part, Format, Option<usize>) -> String) {
         let old = suffix(part, Format::Folder, layer);
         let Some(stored) = self.folder.info(&old) else { return };
@@ -77,8 +89,10 @@ impl Pieces<'_> {
             part if *part == K => Some(sizes.kv_heads),
             _ => None,
         };
+        let offset = self.decoder.family.norm_offset;
         let origin = match heads {
             Some(heads) => Origin::Interleaved { name: old, heads },
+            None if offset != 0.0 && part.is_norm() => Origin::Raised { name: old, by: offset },
             None => Origin::Tensor(old),
         };
         self.list.push(Piece { name, info, origin });
@@ -96,16 +110,4 @@ fn mostly(pieces: &[Piece]) -> DType {
         }
     }
     sums.into_iter().max_by_key(|(_, sum)| *sum).map_or(DType::F32, |(dtype, _)| dtype)
-}
-
-/// Other programs read these families without a window.
-fn window(decoder: &Decoder<'_>) -> Option<Warning> {
-    let (size, _) = decoder.windows.any()?;
-    let architecture = decoder.family.architecture;
-    Some(Warning {
-        message: format!(
-            "Some layers see a window of {size} tokens. The file says so and wick reads it, but llama.cpp runs {architecture} without: \
-             past {size} tokens its answers differ."
-        ),
-    })
 }

@@ -4,7 +4,15 @@ use wick_spec::{Error, Result};
 use wick_weights::DType;
 use wick_weights::gguf::Metadata;
 
+use super::differences::{marks_are_implied, query_is_implied};
 use crate::decoder::build::Decoder;
+use crate::decoder::factors::{ATTENTION_CAP, GGUF_EMBED, GGUF_LOGITS, GGUF_QUERY, GGUF_RESIDUAL, LOGIT_CAP};
+use crate::decoder::family::Scales;
+use crate::decoder::gguf::rope::{
+    BASE, BLUNTNESS, FACTOR, FAST, GROWTH, MAGNITUDE, ORIGINAL, SCALING, SLOW, TURNED, WINDOWED_BASE,
+};
+use crate::decoder::gguf::windows::{MARKS, SIZE};
+use crate::decoder::rope::{Rotation, Yarn};
 use crate::decoder::sizes::GGUF;
 
 /// GGML's version of the quantised layouts.
@@ -50,7 +58,7 @@ pub(super) fn describe(decoder: &Decoder<'_>, vocab: usize, dtype: DType) -> Res
         (GGUF.kv_heads, sizes.kv_heads),
         (GGUF.head_dim, sizes.head_dim),
         ("attention.value_length", sizes.head_dim),
-        ("rope.dimension_count", decoder.rotation.elements),
+        (TURNED, decoder.rotations.all.elements),
     ];
     for (key, count) in counts {
         let count =
@@ -58,14 +66,90 @@ pub(super) fn describe(decoder: &Decoder<'_>, vocab: usize, dtype: DType) -> Res
         metadata.insert(spelled(key), count);
     }
     metadata.insert(spelled(GGUF.eps), sizes.eps);
-    metadata.insert(spelled("rope.freq_base"), decoder.rotation.base);
-    if decoder.rotation.linear != 1.0 {
-        metadata.insert(spelled("rope.scaling.type"), "linear");
-        metadata.insert(spelled("rope.scaling.factor"), decoder.rotation.linear);
+    for (key, figure) in factors(decoder).into_iter().chain(rotation(decoder)) {
+        metadata.insert(spelled(key), figure);
+    }
+    if let Some(kind) = scaling(&decoder.rotations.all) {
+        metadata.insert(spelled(SCALING), kind);
+    }
+    if let Some(original) = original(decoder) {
+        metadata.insert(spelled(ORIGINAL), original);
     }
     if let Some((size, layers)) = decoder.windows.any() {
-        metadata.insert(spelled("attention.sliding_window"), size as u32);
-        metadata.insert(spelled("attention.sliding_window_pattern"), layers.to_vec());
+        metadata.insert(spelled(SIZE), size as u32);
+        if !marks_are_implied(decoder) {
+            metadata.insert(spelled(MARKS), layers.to_vec());
+        }
     }
     Ok(metadata)
+}
+
+/// What parts are multiplied by, as far as the family's files say so.
+fn factors(decoder: &Decoder<'_>) -> Vec<(&'static str, f32)> {
+    let (family, factors) = (decoder.family, &decoder.factors);
+    let mut figures = Vec::new();
+    if family.scales == Scales::Granite {
+        figures.extend([
+            (GGUF_EMBED, factors.embed),
+            (GGUF_RESIDUAL, factors.residual),
+            (GGUF_LOGITS, factors.logits),
+            (GGUF_QUERY, factors.query),
+        ]);
+    } else if !query_is_implied(decoder) {
+        figures.push((GGUF_QUERY, factors.query));
+    }
+    let caps =
+        [(ATTENTION_CAP, family.caps.attention, factors.attention_cap), (LOGIT_CAP, family.caps.logits, factors.logit_cap)];
+    for (key, cap, figure) in caps {
+        if cap.is_some_and(|cap| cap.default.is_some()) || figure.is_some() {
+            figures.push((key, figure.unwrap_or(0.0)));
+        }
+    }
+    figures
+}
+
+/// The figures of the rotation. A magnitude is what remains of it beside what readers of YaRN compute for themselves.
+fn rotation(decoder: &Decoder<'_>) -> Vec<(&'static str, f32)> {
+    let (turns, rotations) = (&decoder.family.turns, &decoder.rotations);
+    let all = &rotations.all;
+    let mut figures = vec![(BASE, all.base)];
+    if let Some(windowed) = &rotations.windowed {
+        figures.push((WINDOWED_BASE, windowed.base));
+    }
+    if all.linear != 1.0 || all.yarn.is_some() {
+        figures.push((FACTOR, all.linear));
+    }
+    let mut magnitude = all.magnitude;
+    if let Some(yarn) = all.yarn {
+        if turns.ministral {
+            // Its readers divide what they compute by the same: nothing remains.
+            figures.extend([(FAST, yarn.fast), (SLOW, yarn.slow), (BLUNTNESS, 1.0)]);
+        } else {
+            magnitude /= Yarn::sharpness(all.linear, 1.0);
+        }
+    }
+    if magnitude != 1.0 {
+        figures.push((MAGNITUDE, magnitude));
+    }
+    if let Some(growth) = rotations.growth {
+        figures.push((GROWTH, growth.beta));
+    }
+    figures
+}
+
+fn scaling(rotation: &Rotation) -> Option<&'static str> {
+    match rotation {
+        Rotation { yarn: Some(_), .. } => Some("yarn"),
+        Rotation { long: Some(_), .. } => Some("longrope"),
+        Rotation { linear, .. } if *linear != 1.0 => Some("linear"),
+        _ => None,
+    }
+}
+
+/// The context before scaling.
+fn original(decoder: &Decoder<'_>) -> Option<u32> {
+    let rotations = &decoder.rotations;
+    let yarn = rotations.all.yarn.map(|yarn| yarn.original as u32);
+    let long = rotations.all.long.as_ref().map(|long| long.original as u32);
+    yarn.or(long).or(rotations.growth.map(|growth| growth.original as u32))
 }

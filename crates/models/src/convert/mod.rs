@@ -2,6 +2,7 @@
 //!
 //! Both list the tensors to write first and then stream them, a few rows at a time: neither holds a model in memory.
 
+mod differences;
 mod folder;
 mod metadata;
 mod quantize;

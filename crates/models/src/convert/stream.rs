@@ -32,6 +32,13 @@ pub(super) enum Origin {
         /// Heads its rows belong to.
         heads: usize,
     },
+    /// The same, every value raised: the norms of gemma.
+    Raised {
+        /// The tensor's name.
+        name: String,
+        /// By how much.
+        by: f32,
+    },
     /// Computed.
     Values(Vec<f32>),
 }
@@ -63,6 +70,10 @@ pub(super) fn write(
         match origin {
             Origin::Values(values) => put(&encoded(name, info, values)?)?,
             Origin::Tensor(old) => copy(name, info, &tensors.tensor(old)?, &|row| row, &mut put)?,
+            Origin::Raised { name: old, by } => {
+                let values: Vec<f32> = tensors.tensor(old)?.to_f32()?.into_iter().map(|x| x + by).collect();
+                put(&encoded(name, info, &values)?)?;
+            }
             Origin::Interleaved { name: old, heads } => {
                 let d = info.shape.first().copied().unwrap_or(0) / heads;
                 copy(name, info, &tensors.tensor(old)?, &|row| interleaved(row, d), &mut put)?;

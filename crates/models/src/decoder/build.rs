@@ -2,21 +2,21 @@
 
 use std::collections::HashSet;
 
-use wick_compute::{
-    Activation, Attention, Embed, Head, HeadNorm, Linear, Mlp, Norm, NormKind, NormOver, Plan, Rope, RopeLayout, Step,
-};
+use wick_compute::{Attention, Embed, Head, HeadNorm, Linear, Mlp, Norm, NormKind, NormOver, Plan, Rope, RopeLayout, Step};
 use wick_spec::{Error, Result, Warning};
 use wick_weights::Tensors;
 
+use super::factors::Factors;
 use super::family::{Bias, Family};
 use super::names::{
-    ATTENTION_NORM, DOWN, EMBED, Format, GATE, HEAD, K, K_NORM, MLP_NORM, NORM, O, Part, Q, Q_NORM, ROPE_FREQS, UP, V,
+    DOWN, EMBED, Format, GATE, GATE_UP, HEAD, K, K_NORM, NORM, O, Part, Q, Q_NORM, QKV, ROPE_FREQS, ROPE_LONG, ROPE_SHORT,
+    UP, V,
 };
-use super::rope::Rotation;
+use super::rope::Rotations;
 use super::sizes::{Keys, Sizes, missing};
 use super::window::Windows;
-use crate::Model;
 use crate::facts::Facts;
+use crate::{LongFrom, Model};
 
 /// Unused tensors that a warning names.
 const NAMED: usize = 3;
@@ -33,12 +33,14 @@ pub(crate) struct Decoder<'a> {
     pub(crate) keys: &'static Keys,
     /// e, h, g, d, f, layers, context, eps.
     pub(crate) sizes: Sizes,
-    /// Frequencies.
-    pub(crate) rotation: Rotation,
+    /// How each layer turns.
+    pub(crate) rotations: Rotations,
+    /// Which sequences are long.
+    pub(crate) long_from: Option<LongFrom>,
     /// What each layer sees.
     pub(crate) windows: Windows,
-    /// What q·k is multiplied by; `None`: 1 / sqrt(d).
-    pub(crate) scale: Option<f32>,
+    /// What its parts are multiplied by, and their soft caps.
+    pub(crate) factors: Factors,
     /// Whether the head is the embedding table.
     pub(crate) tied: bool,
     /// What the files call it.
@@ -96,7 +98,7 @@ impl Decoder<'_> {
             head_dim,
             hidden,
             vocab,
-            long_from: None,
+            long_from: self.long_from,
             parameters,
             warnings,
         })
@@ -107,8 +109,9 @@ impl Decoder<'_> {
         let tied_head = HEAD.weight(self.format, None);
         let known = |name: &str| {
             let tied = self.tied && name == tied_head;
+            let long = self.long_from.is_some() && [ROPE_SHORT, ROPE_LONG].contains(&name);
             // Old folders carry the frequencies, which are computed.
-            tied || name == ROPE_FREQS || name.ends_with("rotary_emb.inv_freq") || tensors.is_scale(name)
+            tied || long || name == ROPE_FREQS || name.ends_with("rotary_emb.inv_freq") || tensors.is_scale(name)
         };
         let names: Vec<&str> = tensors.names().into_iter().filter(|name| !used.contains(*name) && !known(name)).collect();
         if names.is_empty() {
@@ -129,31 +132,35 @@ struct Builder<'a> {
     parameters: u64,
 }
 
+/// The rotations of a plan's layers.
+struct Ropes {
+    all: Rope,
+    windowed: Option<Rope>,
+}
+
 impl Builder<'_> {
     fn plan(&mut self) -> Result<Plan> {
-        let (sizes, keys) = (&self.decoder.sizes, self.decoder.keys);
-        let rope = Rope { layout: self.layout(), inv_freq: self.decoder.rotation.inv_freq()?, magnitude: 1.0, long: None };
+        let Decoder { sizes, keys, family, rotations, factors, .. } = self.decoder;
+        let layout = self.layout();
+        let windowed = rotations.windowed.as_ref().map(|rotation| rotation.rope(layout)).transpose()?;
+        let ropes = Ropes { all: rotations.all.rope(layout)?, windowed };
         let embed = EMBED.weight(self.decoder.format, None);
         let vocab = self.tensors.info(&embed).ok_or_else(|| missing(&embed))?.shape.first().copied().unwrap_or(0);
         if vocab == 0 {
             return Err(Error::model_invalid(format!("Tensor {embed:?} has no rows.")));
         }
         self.hold(&embed, &[vocab, sizes.hidden], &[keys.hidden])?;
-        let mut steps = vec![Step::Embed(Embed { weight: embed.clone(), scale: 1.0 })];
+        let mut steps = vec![Step::Embed(Embed { weight: embed.clone(), scale: factors.embed })];
         for layer in 0..sizes.layers {
-            steps.push(Step::Attention(Box::new(self.attention(layer, &rope)?)));
+            steps.push(Step::Attention(Box::new(self.attention(layer, &ropes)?)));
             steps.push(Step::Mlp(Box::new(self.mlp(layer)?)));
         }
-        steps.push(Step::Norm(self.norm(&NORM, None, sizes.hidden, keys.hidden)?));
-        let linear = if self.decoder.tied {
-            Linear { weight: embed, bias: None, rows: None }
-        } else {
-            let weight = HEAD.weight(self.decoder.format, None);
-            self.hold(&weight, &[vocab, sizes.hidden], &[keys.hidden])?;
-            Linear { weight, bias: None, rows: None }
-        };
-        steps.push(Step::Head(Head { linear, scale: 1.0, softcap: None }));
-        Ok(Plan { architecture: self.decoder.family.architecture.to_owned(), hidden: sizes.hidden, vocab, steps })
+        steps.push(Step::Norm(self.norm(&NORM, None, sizes.hidden, &[keys.hidden])?));
+        let weight = if self.decoder.tied { embed } else { HEAD.weight(self.decoder.format, None) };
+        self.hold(&weight, &[vocab, sizes.hidden], &[keys.hidden])?;
+        let linear = Linear { weight, bias: None, rows: None };
+        steps.push(Step::Head(Head { linear, scale: factors.logits.recip(), softcap: factors.logit_cap }));
+        Ok(Plan { architecture: family.architecture.to_owned(), hidden: sizes.hidden, vocab, steps })
     }
 
     fn layout(&self) -> RopeLayout {
@@ -163,44 +170,77 @@ impl Builder<'_> {
         }
     }
 
-    fn attention(&mut self, layer: usize, rope: &Rope) -> Result<Attention> {
-        let Decoder { sizes, keys, family, .. } = self.decoder;
+    fn attention(&mut self, layer: usize, ropes: &Ropes) -> Result<Attention> {
+        let Decoder { sizes, keys, family, rotations, factors, .. } = self.decoder;
         let (e, d) = (sizes.hidden, sizes.head_dim);
-        let (queries, kv) = (sizes.heads * d, sizes.kv_heads * d);
-        let (query_keys, kv_keys) = ([keys.heads, keys.head_dim, keys.hidden], [keys.kv_heads, keys.head_dim, keys.hidden]);
+        let because = [keys.heads, keys.head_dim, keys.hidden];
+        let window = self.decoder.windows.of(layer);
+        let rope = ropes.windowed.as_ref().filter(|_| window.is_some()).unwrap_or(&ropes.all);
+        let turns = !rotations.unturned.get(layer).copied().unwrap_or(false);
+        let [q, k, v] = self.projections(layer)?;
         Ok(Attention {
             layer,
-            norm: Some(self.norm(&ATTENTION_NORM, Some(layer), e, keys.hidden)?),
-            q: self.linear(&Q, layer, [queries, e], &query_keys, family.qkv_bias)?,
-            k: self.linear(&K, layer, [kv, e], &kv_keys, family.qkv_bias)?,
-            v: self.linear(&V, layer, [kv, e], &kv_keys, family.qkv_bias)?,
-            o: self.linear(&O, layer, [e, queries], &query_keys, family.output_bias)?,
-            q_norm: self.head_norm(&Q_NORM, layer)?,
-            k_norm: self.head_norm(&K_NORM, layer)?,
+            norm: self.layer_norm(family.norms.attention, layer)?,
+            q,
+            k,
+            v,
+            o: self.linear(&O, layer, [e, sizes.heads * d], &because, family.output_bias)?,
+            q_norm: self.head_norm(&Q_NORM, layer, sizes.heads)?,
+            k_norm: self.head_norm(&K_NORM, layer, sizes.kv_heads)?,
             heads: sizes.heads,
             kv_heads: sizes.kv_heads,
             head_dim: d,
-            rope: Some(rope.clone()),
-            growth: None,
-            softcap: None,
-            post_norm: None,
-            residual: 1.0,
-            scale: self.decoder.scale.unwrap_or_else(|| (d as f32).sqrt().recip()),
-            window: self.decoder.windows.of(layer),
+            rope: turns.then(|| rope.clone()),
+            growth: rotations.growth,
+            softcap: factors.attention_cap,
+            post_norm: self.layer_norm(family.norms.after_attention, layer)?,
+            residual: factors.residual,
+            scale: factors.query,
+            window,
         })
     }
 
+    /// q, k and v: tensors of their own, or rows of one. A folder's family says which; a GGUF file of any family may have one.
+    fn projections(&mut self, layer: usize) -> Result<[Linear; 3]> {
+        let Decoder { sizes, keys, family, format, .. } = self.decoder;
+        let (e, bias) = (sizes.hidden, family.qkv_bias);
+        let (queries, kv) = (sizes.heads * sizes.head_dim, sizes.kv_heads * sizes.head_dim);
+        let fused = match format {
+            Format::Folder => family.fused,
+            Format::Gguf => self.tensors.info(&QKV.weight(*format, Some(layer))).is_some(),
+        };
+        if fused {
+            let because = [keys.heads, keys.kv_heads, keys.head_dim, keys.hidden];
+            let all = self.linear(&QKV, layer, [queries + 2 * kv, e], &because, bias)?;
+            let ends = [0, queries, queries + kv, queries + 2 * kv];
+            return Ok([0, 1, 2].map(|n| Linear { rows: Some(ends[n]..ends[n + 1]), ..all.clone() }));
+        }
+        let (query_keys, kv_keys) = ([keys.heads, keys.head_dim, keys.hidden], [keys.kv_heads, keys.head_dim, keys.hidden]);
+        Ok([
+            self.linear(&Q, layer, [queries, e], &query_keys, bias)?,
+            self.linear(&K, layer, [kv, e], &kv_keys, bias)?,
+            self.linear(&V, layer, [kv, e], &kv_keys, bias)?,
+        ])
+    }
+
     fn mlp(&mut self, layer: usize) -> Result<Mlp> {
-        let Decoder { sizes, keys, family, .. } = self.decoder;
+        let Decoder { sizes, keys, family, factors, .. } = self.decoder;
         let (e, f, because) = (sizes.hidden, sizes.ffn, [keys.ffn, keys.hidden]);
+        let (gate, up) = if family.fused {
+            let both = self.linear(&GATE_UP, layer, [2 * f, e], &because, family.mlp_bias)?;
+            (Linear { rows: Some(0..f), ..both.clone() }, Linear { rows: Some(f..2 * f), ..both })
+        } else {
+            let gate = self.linear(&GATE, layer, [f, e], &because, family.mlp_bias)?;
+            (gate, self.linear(&UP, layer, [f, e], &because, family.mlp_bias)?)
+        };
         Ok(Mlp {
-            norm: Some(self.norm(&MLP_NORM, Some(layer), e, keys.hidden)?),
-            post_norm: None,
-            residual: 1.0,
-            gate: self.linear(&GATE, layer, [f, e], &because, family.mlp_bias)?,
-            up: self.linear(&UP, layer, [f, e], &because, family.mlp_bias)?,
+            norm: self.layer_norm(family.norms.mlp, layer)?,
+            post_norm: self.layer_norm(family.norms.after_mlp, layer)?,
+            residual: factors.residual,
+            gate,
+            up,
             down: self.linear(&DOWN, layer, [e, f], &because, family.mlp_bias)?,
-            activation: Activation::Silu,
+            activation: family.gate.activation,
         })
     }
 
@@ -218,18 +258,26 @@ impl Builder<'_> {
         Ok(Linear { weight, bias, rows: None })
     }
 
-    fn norm(&mut self, part: &Part, layer: Option<usize>, n: usize, because: &str) -> Result<Norm> {
-        let weight = part.weight(self.decoder.format, layer);
-        self.hold(&weight, &[n], &[because])?;
-        Ok(Norm { kind: NormKind::Rms, weight, eps: self.decoder.sizes.eps, offset: 0.0 })
+    fn norm(&mut self, part: &Part, layer: Option<usize>, n: usize, because: &[&str]) -> Result<Norm> {
+        let Decoder { format, family, sizes, .. } = self.decoder;
+        let weight = part.weight(*format, layer);
+        self.hold(&weight, &[n], because)?;
+        Ok(Norm { kind: NormKind::Rms, weight, eps: sizes.eps, offset: family.offset(*format) })
     }
 
-    fn head_norm(&mut self, part: &Part, layer: usize) -> Result<Option<HeadNorm>> {
-        if !self.decoder.family.qk_norm {
-            return Ok(None);
-        }
-        let norm = self.norm(part, Some(layer), self.decoder.sizes.head_dim, self.decoder.keys.head_dim)?;
-        Ok(Some(HeadNorm { norm, over: NormOver::Head }))
+    fn layer_norm(&mut self, part: Option<&Part>, layer: usize) -> Result<Option<Norm>> {
+        let Decoder { sizes, keys, .. } = self.decoder;
+        part.map(|part| self.norm(part, Some(layer), sizes.hidden, &[keys.hidden])).transpose()
+    }
+
+    fn head_norm(&mut self, part: &Part, layer: usize, heads: usize) -> Result<Option<HeadNorm>> {
+        let Decoder { sizes, keys, family, .. } = self.decoder;
+        let Some(over) = family.qk_norm else { return Ok(None) };
+        let (n, because): (_, &[&str]) = match over {
+            NormOver::Head => (sizes.head_dim, &[keys.head_dim]),
+            NormOver::Row => (heads * sizes.head_dim, &[keys.heads, keys.kv_heads, keys.head_dim]),
+        };
+        Ok(Some(HeadNorm { norm: self.norm(part, Some(layer), n, because)?, over }))
     }
 
     /// The tensor is there and has this shape, which these keys gave it.

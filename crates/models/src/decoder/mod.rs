@@ -4,9 +4,11 @@
 //! between formats, and that becomes a plan while every tensor is held to the metadata.
 
 pub(crate) mod build;
+pub(crate) mod factors;
+mod families;
 pub(crate) mod family;
 pub(crate) mod folder;
-mod gguf;
+pub(crate) mod gguf;
 pub(crate) mod names;
 pub(crate) mod rope;
 pub(crate) mod sizes;

@@ -33,12 +33,22 @@ pub(crate) const K: Part = Part { gguf: "attn_k", folder: "self_attn.k_proj" };
 pub(crate) const V: Part = Part { gguf: "attn_v", folder: "self_attn.v_proj" };
 /// The output of attention.
 pub(crate) const O: Part = Part { gguf: "attn_output", folder: "self_attn.o_proj" };
-/// Norm of each query head.
+/// Queries, keys and values in one (phi3).
+pub(crate) const QKV: Part = Part { gguf: "attn_qkv", folder: "self_attn.qkv_proj" };
+/// Norm of queries.
 pub(crate) const Q_NORM: Part = Part { gguf: "attn_q_norm", folder: "self_attn.q_norm" };
-/// Norm of each key head.
+/// Norm of keys.
 pub(crate) const K_NORM: Part = Part { gguf: "attn_k_norm", folder: "self_attn.k_norm" };
 /// The norm before the feed-forward.
 pub(crate) const MLP_NORM: Part = Part { gguf: "ffn_norm", folder: "post_attention_layernorm" };
+/// The same in families that have a norm after attention too, which then has this one's name in folders.
+pub(crate) const MLP_NORM_OF_TWO: Part = Part { gguf: "ffn_norm", folder: "pre_feedforward_layernorm" };
+/// The norm of what attention adds.
+pub(crate) const ATTENTION_POST_NORM: Part = Part { gguf: "post_attention_norm", folder: "post_attention_layernorm" };
+/// The norm of what the feed-forward adds.
+pub(crate) const MLP_POST_NORM: Part = Part { gguf: "post_ffw_norm", folder: "post_feedforward_layernorm" };
+/// Gate and up in one (phi3).
+pub(crate) const GATE_UP: Part = Part { gguf: "ffn_up", folder: "mlp.gate_up_proj" };
 /// The gate of the feed-forward.
 pub(crate) const GATE: Part = Part { gguf: "ffn_gate", folder: "mlp.gate_proj" };
 /// What the gate is multiplied with.
@@ -48,8 +58,16 @@ pub(crate) const DOWN: Part = Part { gguf: "ffn_down", folder: "mlp.down_proj" }
 
 /// GGUF's name for the divisors of the rotation's frequencies; Hugging Face keeps the figures they come from in `config.json`.
 pub(crate) const ROPE_FREQS: &str = "rope_freqs.weight";
+/// The same of longrope, for sequences within the original context, and for longer ones.
+pub(crate) const ROPE_SHORT: &str = "rope_factors_short.weight";
+pub(crate) const ROPE_LONG: &str = "rope_factors_long.weight";
 
 impl Part {
+    /// Whether it is a norm.
+    pub(crate) fn is_norm(&self) -> bool {
+        self.gguf.ends_with("_norm")
+    }
+
     /// The part's name; `layer` for the parts of a layer.
     fn name(&self, format: Format, layer: Option<usize>) -> String {
         match (format, layer) {
@@ -73,7 +91,3 @@ impl Part {
 
 /// The parts outside layers, in the order files have them.
 pub(crate) const MODEL_PARTS: [&Part; 3] = [&EMBED, &NORM, &HEAD];
-
-/// The parts of a layer, in the order of computation.
-pub(crate) const LAYER_PARTS: [&Part; 11] =
-    [&ATTENTION_NORM, &Q, &K, &V, &Q_NORM, &K_NORM, &O, &MLP_NORM, &GATE, &UP, &DOWN];

@@ -4,7 +4,7 @@ use wick_spec::{Error, Result};
 use wick_weights::Tensors;
 
 use super::family::Defaults;
-use super::names::{Format, Q};
+use super::names::{Format, Q, QKV};
 use crate::facts::{Facts, required};
 
 /// What the keys of one format are.
@@ -132,10 +132,14 @@ impl Sizes {
             let key = facts.spelled(keys.layers);
             return Err(Error::model_invalid(format!("{key:?} is {}; the model has {have} tensors in all.", self.layers)));
         }
-        let name = Q.weight(format, Some(0));
-        let info = tensors.info(&name).ok_or_else(|| missing(&name))?;
-        // u32 each, so the product cannot overflow 64 bits.
-        let rows = self.heads as u64 * self.head_dim as u64;
+        let (alone, fused) = (Q.weight(format, Some(0)), QKV.weight(format, Some(0)));
+        let (name, info, heads) = match (tensors.info(&alone), tensors.info(&fused)) {
+            (Some(info), _) => (alone, info, self.heads as u64),
+            // u32 each, so neither sum nor product can overflow 64 bits.
+            (None, Some(info)) => (fused, info, self.heads as u64 + 2 * self.kv_heads as u64),
+            (None, None) => return Err(missing(&alone)),
+        };
+        let rows = heads.saturating_mul(self.head_dim as u64);
         if info.shape.first().map(|&n| n as u64) != Some(rows) {
             return Err(Error::model_invalid(format!(
                 "Tensor {name:?} is {:?}; {:?} {} and {:?} {} make it {rows} rows.",

@@ -7,7 +7,8 @@ use wick_testkit::{Checkpoint, Shape};
 use wick_weights::Tensors;
 use wick_weights::gguf::{Metadata, Value};
 
-use super::names::{Format, LAYER_PARTS, MODEL_PARTS};
+use super::family::Family;
+use super::names::{Format, MODEL_PARTS, Part};
 use super::{folder, from_gguf};
 use crate::Model;
 
@@ -116,7 +117,7 @@ fn scalings_of_a_file_change_the_frequencies() {
 fn a_file_that_contradicts_itself_or_wick_is_refused_by_name() {
     let text = |text: &str| Value::String(text.into());
     let cases: Vec<(&str, Value, Code, &str)> = vec![
-        ("general.architecture", text("gpt5"), Code::Unsupported, "llama, qwen2, qwen3"),
+        ("general.architecture", text("gpt5"), Code::Unsupported, "llama, mistral3, qwen2"),
         ("general.architecture", text("qwen3"), Code::ModelInvalid, "qwen3.embedding_length"),
         ("general.type", text("adapter"), Code::Unsupported, "adapter"),
         ("llama.attention.head_count", 0u32.into(), Code::ModelInvalid, "llama.attention.head_count"),
@@ -145,8 +146,14 @@ fn a_file_that_contradicts_itself_or_wick_is_refused_by_name() {
         ("llama.rope.freq_base", f32::INFINITY.into(), Code::ModelInvalid, "llama.rope.freq_base"),
         ("llama.rope.dimension_count", 5u32.into(), Code::ModelInvalid, "llama.rope.dimension_count"),
         ("llama.rope.dimension_count", 8u32.into(), Code::ModelInvalid, "llama.rope.dimension_count"),
-        ("llama.rope.scaling.type", text("yarn"), Code::Unsupported, "yarn"),
-        ("llama.rope.scaling.type", text("longrope"), Code::Unsupported, "longrope"),
+        ("llama.rope.scaling.type", text("dynamic"), Code::Unsupported, "dynamic"),
+        ("llama.rope.scaling.type", text("longrope"), Code::ModelInvalid, "rope_factors_short"),
+        ("llama.rope.scaling.attn_factor", 0f32.into(), Code::ModelInvalid, "attn_factor"),
+        ("llama.attention.key_length_swa", 8u32.into(), Code::Unsupported, "key_length_swa"),
+        ("llama.embedding_scale", 12f32.into(), Code::Unsupported, "embedding_scale"),
+        ("llama.residual_scale", 0.2f32.into(), Code::Unsupported, "residual_scale"),
+        ("llama.logit_scale", 8f32.into(), Code::Unsupported, "logit_scale"),
+        ("llama.attention.temperature_scale", 0.1f32.into(), Code::Unsupported, "temperature_scale"),
         ("llama.rope.scaling.factor", (-2f32).into(), Code::ModelInvalid, "llama.rope.scaling.factor"),
         ("llama.expert_count", 8u32.into(), Code::Unsupported, "llama.expert_count"),
         ("llama.attention.causal", false.into(), Code::Unsupported, "llama.attention.causal"),
@@ -216,7 +223,8 @@ fn a_window_without_a_pattern_is_not_applied_and_said() {
 /// The checkpoint under the names of a folder.
 fn renamed(shape: &Shape) -> Checkpoint {
     let mut renamed = Checkpoint::new();
-    let layers = (0..shape.layers).flat_map(|layer| LAYER_PARTS.map(|part| (part, Some(layer))));
+    let parts = Family::of_gguf("qwen3").expect("known").layer_parts();
+    let layers = (0..shape.layers).flat_map(|layer| parts.iter().map(move |part: &&Part| (*part, Some(layer))));
     for (part, layer) in MODEL_PARTS.map(|part| (part, None)).into_iter().chain(layers) {
         let pairs = [
             (part.weight(Format::Gguf, layer), part.weight(Format::Folder, layer)),
@@ -391,8 +399,8 @@ fn a_folder_that_contradicts_itself_or_wick_is_refused_by_name() {
     let rope = |rope: Json| json!({ "rope_parameters": rope });
     let llama3 = json!({ "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 4.0, "high_freq_factor": 4.0 });
     let cases = [
-        (json!({ "architectures": ["MistralForCausalLM"] }), Code::Unsupported, "LlamaForCausalLM, Qwen2ForCausalLM"),
-        (json!({ "architectures": null, "model_type": "mistral" }), Code::Unsupported, "mistral"),
+        (json!({ "architectures": ["FalconForCausalLM"] }), Code::Unsupported, "LlamaForCausalLM, MistralForCausalLM"),
+        (json!({ "architectures": null, "model_type": "falcon" }), Code::Unsupported, "falcon"),
         (json!({ "architectures": null, "model_type": null }), Code::ModelInvalid, "model_type"),
         (json!({ "hidden_act": "gelu" }), Code::Unsupported, "gelu"),
         (json!({ "quantization_config": { "quant_method": "awq" } }), Code::Unsupported, "awq"),
@@ -408,7 +416,26 @@ fn a_folder_that_contradicts_itself_or_wick_is_refused_by_name() {
         (json!({ "rms_norm_eps": -1 }), Code::ModelInvalid, "rms_norm_eps"),
         (json!({ "partial_rotary_factor": 0.5 }), Code::Unsupported, "partial_rotary_factor"),
         (rope(json!({ "rope_theta": 0 })), Code::ModelInvalid, "rope_parameters.rope_theta"),
-        (rope(json!({ "rope_type": "yarn", "factor": 4 })), Code::Unsupported, "yarn"),
+        (rope(json!({ "rope_type": "yarn", "factor": -4 })), Code::ModelInvalid, "rope_parameters.factor"),
+        (rope(json!({ "rope_type": "yarn", "factor": 4, "beta_fast": -1 })), Code::ModelInvalid, "beta_fast"),
+        (rope(json!({ "rope_type": "yarn", "factor": 4, "rope_theta": 1 })), Code::ModelInvalid, "rope_theta"),
+        (rope(json!({ "rope_type": "longrope" })), Code::ModelInvalid, "long_factor"),
+        (rope(json!({ "rope_type": "longrope", "long_factor": [1, 1, 1] })), Code::ModelInvalid, "short_factor"),
+        (rope(json!({ "rope_type": "longrope", "long_factor": [1, 1] })), Code::ModelInvalid, "long_factor"),
+        (rope(json!({ "rope_type": "longrope", "long_factor": [1, "2", 3] })), Code::ModelInvalid, "long_factor"),
+        (
+            rope(json!({ "rope_type": "longrope", "long_factor": [1, 1, 1], "short_factor": [1, 0, 1] })),
+            Code::ModelInvalid,
+            "divisor",
+        ),
+        (
+            rope(json!({
+                "rope_type": "longrope", "long_factor": [1, 1, 1], "short_factor": [1, 1, 1],
+                "original_max_position_embeddings": 1
+            })),
+            Code::ModelInvalid,
+            "original_max_position_embeddings",
+        ),
         (json!({ "rope_scaling": { "type": "dynamic", "factor": 4 } }), Code::Unsupported, "dynamic"),
         (rope(json!({ "rope_type": "linear" })), Code::ModelInvalid, "rope_parameters.factor"),
         (rope(json!({ "rope_type": "linear", "factor": 0 })), Code::ModelInvalid, "rope_parameters.factor"),

@@ -34,3 +34,8 @@ impl Windows {
         self.layers.contains(&true).then_some((self.size, self.layers.as_slice()))
     }
 }
+
+/// Marks of all layers but every n-th; of all, where n is 0.
+pub(crate) fn all_but(n: usize, layers: usize) -> Vec<bool> {
+    (1..=layers).map(|layer| n == 0 || !layer.is_multiple_of(n)).collect()
+}
