@@ -34,6 +34,25 @@ fn a_session_answers_what_transformers_answers() {
 }
 
 #[test]
+fn a_session_that_outgrows_the_original_context_goes_on_as_transformers_does() {
+    let text = std::fs::read_to_string(fixture("checkpoints/phi-long/expected.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let ids = |json: &serde_json::Value| -> Vec<u32> {
+        json.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
+    };
+    let (prompt, outgrown) = (ids(&expected["prompt_ids"]), &expected["outgrown"]);
+    let short = &prompt[..outgrown["prompt_tokens"].as_u64().unwrap() as usize];
+    let model = model("checkpoints/phi-long");
+    let said = generate(&model, greedy(short, 24)).unwrap();
+    assert_eq!(said.ids, ids(&outgrown["ids"]));
+    // What it left behind is a long sequence's: of no use to a short one, of all use to its own continuation.
+    assert_eq!(generate(&model, greedy(short, 2)).unwrap().usage().cached_tokens, 0);
+    let on = [short, &said.ids].concat();
+    assert_eq!(generate(&model, greedy(&on, 2)).unwrap().usage().cached_tokens as usize, on.len() - 1);
+    assert_eq!(generate(&model, greedy(&prompt, 24)).unwrap().ids, ids(&expected["greedy_ids"]));
+}
+
+#[test]
 fn what_was_computed_before_is_used_and_changes_nothing() {
     let fresh = model("checkpoints/llama");
     let model = model("checkpoints/llama");
