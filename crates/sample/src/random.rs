@@ -20,7 +20,7 @@ impl Random {
     }
 
     /// The next 64 bits.
-    fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         let s = &mut self.state;
         let result = s[1].wrapping_mul(5).rotate_left(7).wrapping_mul(9);
         let shifted = s[1] << 17;
@@ -44,6 +44,12 @@ fn split_mix(counter: &mut u64) -> u64 {
     let z = (*counter ^ (*counter >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
+}
+
+/// Uniform in (0, 1), decided by `key` and `id` alone: the upper 52 bits of SplitMix64's output, and half of the next one.
+pub(crate) fn noise(key: u64, id: u32) -> f64 {
+    let mut counter = key.wrapping_add(u64::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    ((split_mix(&mut counter) >> 12) as f64 + 0.5) * (1.0 / (1u64 << 52) as f64)
 }
 
 /// A seed from the system's entropy, below 2^53, so that JavaScript holds it exactly and can give it back.
@@ -90,6 +96,15 @@ mod tests {
             (low, high, sum) = (low.min(u), high.max(u), sum + u);
         }
         assert!(low < 1e-3 && high > 1.0 - 1e-3 && (sum / 1e5 - 0.5).abs() < 5e-3);
+    }
+
+    #[test]
+    fn noise_is_uniform_over_ids_and_over_keys() {
+        let mean = |of: &dyn Fn(u64) -> f64| (0..100_000).map(of).sum::<f64>() / 1e5;
+        assert!((mean(&|i| noise(7, i as u32)) - 0.5).abs() < 5e-3);
+        assert!((mean(&|i| noise(i, 7)) - 0.5).abs() < 5e-3);
+        assert!((mean(&|i| noise(7, i as u32) * noise(7, i as u32 + 1)) - 0.25).abs() < 5e-3, "neighbours are not related");
+        assert!((0..100_000).all(|i| noise(i, 1) > 0.0 && noise(i, 1) < 1.0));
     }
 
     #[test]

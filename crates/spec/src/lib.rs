@@ -9,5 +9,5 @@ mod stop;
 pub use error::{Code, Error, Result};
 pub use event::{AlternativeToken, Event, FinishReason, Timings, TokenInfo, Usage, Warning};
 pub use request::{ChatPrompt, InfillFile, InfillPrompt, Overflow, Prompt, Request};
-pub use sampling::{ChainStep, LogitBias, Sampling};
+pub use sampling::{ChainStep, Draw, Dry, LogitBias, Mirostat, Sampling};
 pub use stop::Stop;

@@ -1,5 +1,6 @@
 //! What the sampler promises, each stage held to a slow one that sorts everything.
 
+mod mirostat;
 mod plain;
 mod promises;
 mod stages;
@@ -7,7 +8,7 @@ mod statistics;
 
 use wick_spec::{ChainStep, Sampling};
 
-use crate::Sampler;
+use crate::{Breakers, Sampler, Texts};
 
 /// Options whose every stage is off, with the default chain and a seed.
 fn off() -> Sampling {
@@ -15,12 +16,20 @@ fn off() -> Sampling {
 }
 
 /// Every stage in the order of the default chain.
-const STEPS: [ChainStep; 6] =
-    [ChainStep::LogitBias, ChainStep::Penalties, ChainStep::TopK, ChainStep::TopP, ChainStep::MinP, ChainStep::Temperature];
+const STEPS: [ChainStep; 10] = {
+    let mut steps = [ChainStep::LogitBias; 10];
+    let mut i = 0;
+    while i < steps.len() {
+        steps[i] = ChainStep::ALL[i].1;
+        i += 1;
+    }
+    steps
+};
 
-/// A sampler that has seen `tokens`.
+/// A sampler that has seen `tokens`. Breakers are written as token ids.
 fn sampler(options: &Sampling, vocab: usize, tokens: &[u32]) -> Sampler {
-    let mut sampler = Sampler::new(options, vocab).unwrap();
+    let breakers = Breakers::new(options.dry.breakers.iter().filter_map(|text| Some(vec![text.parse().ok()?])));
+    let mut sampler = Sampler::with_texts(options, vocab, Texts { breakers, ..Texts::default() }).unwrap();
     tokens.iter().for_each(|&id| sampler.accept(id));
     sampler
 }

@@ -1,11 +1,11 @@
 //! Errors, seeds, log-probabilities, memory of earlier tokens.
 
 use proptest::prelude::*;
-use wick_spec::{ChainStep, Code, LogitBias, Sampling};
+use wick_spec::{ChainStep, Code, Draw, Dry, LogitBias, Mirostat, Sampling};
 
 use super::plain::{order, softmax};
 use super::{draw, off, sampler};
-use crate::Sampler;
+use crate::{Sampler, Texts};
 
 const SPREAD: [f32; 6] = [0.5, 2.0, -1.0, 2.0, 0.0, 1.0];
 
@@ -13,6 +13,7 @@ const SPREAD: [f32; 6] = [0.5, 2.0, -1.0, 2.0, 0.0, 1.0];
 fn an_option_out_of_range_is_named_with_its_value_and_range() {
     let d = Sampling::default;
     let bias = |token, bias| vec![LogitBias { token, bias }];
+    let mirostat = |tau, eta| Sampling::with_draw(Draw::MirostatV1(Mirostat { tau, eta }));
     let cases = [
         (Sampling { temperature: -0.1, ..d() }, "temperature is -0.1; it must be 0 (greedy) or"),
         (Sampling { temperature: f32::NAN, ..d() }, "temperature is NaN"),
@@ -30,6 +31,19 @@ fn an_option_out_of_range_is_named_with_its_value_and_range() {
         (Sampling { logit_bias: bias(1, f32::INFINITY), ..d() }, "logitBias of token 1 is inf"),
         (Sampling { logit_bias: [bias(1, 1.0), bias(1, 2.0)].concat(), ..d() }, "logitBias names token 1 twice"),
         (Sampling { chain: vec![ChainStep::TopK, ChainStep::TopK], ..d() }, "chain has top-k twice"),
+        (Sampling { dynamic_temperature_range: -1.0, ..d() }, "dynamicTemperatureRange is -1; it must be 0 (off) or"),
+        (Sampling { dynamic_temperature_exponent: 0.0, ..d() }, "dynamicTemperatureExponent is 0; it must be"),
+        (Sampling { typical_p: 0.0, ..d() }, "typicalP is 0; it must be above 0 and at most 1 (off)"),
+        (Sampling { top_n_sigma: -0.1, ..d() }, "topNSigma is -0.1; it must be 0 (off)"),
+        (Sampling { xtc_probability: 1.1, ..d() }, "xtcProbability is 1.1; it must be from 0 (off) to 1"),
+        (Sampling { xtc_threshold: 0.6, ..d() }, "xtcThreshold is 0.6; it must be above 0 and at most 0.5"),
+        (Sampling { dry: Dry { multiplier: -1.0, ..Dry::default() }, ..d() }, "dryMultiplier is -1; it must be 0 (off)"),
+        (Sampling { dry: Dry { base: 0.9, ..Dry::default() }, ..d() }, "dryBase is 0.9; it must be 1 or"),
+        (Sampling { dry: Dry { allowed_length: 0, ..Dry::default() }, ..d() }, "dryAllowedLength is 0; it must be 1"),
+        (mirostat(0.0, 0.1), "mirostatTau is 0; it must be above 0 and at most 100 bits"),
+        (mirostat(f32::NAN, 0.1), "mirostatTau is NaN"),
+        (mirostat(5.0, 1.5), "mirostatEta is 1.5; it must be above 0 and at most 1"),
+        (Sampling { banned_tokens: vec![10], ..d() }, "bannedTokens names token 10; the model has 10 tokens, 0 to 9"),
         // Checked even where the chain leaves it out.
         (Sampling { top_p: 7.0, chain: vec![], ..d() }, "topP is 7"),
     ];
@@ -38,6 +52,67 @@ fn an_option_out_of_range_is_named_with_its_value_and_range() {
         assert_eq!(error.code(), Code::InvalidRequest);
         assert!(error.message().starts_with(message), "{error}");
     }
+}
+
+#[test]
+fn draws_that_contradict_the_other_options_are_refused() {
+    let mirostat = || Sampling::with_draw(Draw::MirostatV2(Mirostat::default()));
+    let cases = [
+        (Sampling { temperature: 0.0, ..mirostat() }, "draw is mirostat-v2 and temperature is 0"),
+        (
+            Sampling { temperature: 0.0, draw: Draw::GumbelMax, ..Sampling::default() },
+            "draw is gumbel-max and temperature is 0",
+        ),
+        (
+            Sampling { top_k: 5, typical_p: 0.5, ..mirostat() },
+            "draw is mirostat-v2, which finds the cut by itself, and the chain cuts by top-k, typical-p too.",
+        ),
+        (
+            Sampling { xtc_probability: 0.5, ..mirostat() },
+            "draw is mirostat-v2, which finds the cut by itself, and the chain cuts by xtc",
+        ),
+        (
+            Sampling { draw: Draw::MirostatV1(Mirostat::default()), ..Sampling::default() },
+            "draw is mirostat-v1, which finds the cut",
+        ),
+    ];
+    for (options, message) in cases {
+        let error = Sampler::new(&options, 10).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidRequest);
+        assert!(error.message().starts_with(message), "{error}");
+    }
+    let fits = Sampling { dynamic_temperature_range: 0.5, presence_penalty: 1.0, ..mirostat() };
+    assert!(Sampler::new(&fits, 10).is_ok());
+    assert!(
+        Sampler::new(&Sampling { top_k: 5, chain: vec![], ..mirostat() }, 10).is_ok(),
+        "what the chain leaves out is off"
+    );
+}
+
+#[test]
+fn texts_that_nobody_made_tokens_of_are_not_passed_over() {
+    let dry = Dry { multiplier: 0.8, ..Dry::default() };
+    for options in [Sampling { dry, ..off() }, Sampling { banned_texts: vec!["a".into()], ..off() }] {
+        assert_eq!(Sampler::new(&options, 10).unwrap_err().code(), Code::Internal);
+        assert!(Sampler::with_texts(&options, 10, Texts::default()).is_ok());
+    }
+}
+
+#[test]
+fn a_banned_token_is_never_chosen_whatever_the_chain() {
+    for options in
+        [off(), Sampling { temperature: 0.0, ..off() }, Sampling { draw: Draw::GumbelMax, chain: vec![], ..off() }]
+    {
+        let texts = Texts { banned: vec![3], ..Texts::default() };
+        let options = Sampling { banned_tokens: vec![1], banned_texts: vec!["of token 3".into()], ..options };
+        let mut sampler = Sampler::with_texts(&options, 6, texts).unwrap();
+        let drawn = draw(&mut sampler, &SPREAD, 300);
+        assert!(!drawn.contains(&1) && !drawn.contains(&3));
+    }
+    let all = Sampling { banned_tokens: (0..6).collect(), ..off() };
+    let error = sampler(&all, 6, &[]).sample(&mut SPREAD.to_vec()).unwrap_err();
+    assert_eq!(error.code(), Code::InvalidRequest);
+    assert!(error.message().contains("bannedTokens"), "{error}");
 }
 
 #[test]
@@ -123,6 +198,12 @@ fn a_clone_goes_on_as_the_original_would() {
 
 #[test]
 fn every_drawn_token_takes_one_number_whatever_the_chain() {
+    for draw_by in [Draw::Categorical, Draw::GumbelMax, Draw::MirostatV2(Mirostat::default())] {
+        let mut sampler = sampler(&Sampling { draw: draw_by, ..off() }, 6, &[]);
+        let mut random = crate::random::Random::new(1);
+        (0..9).for_each(|_| drop((sampler.sample(&mut SPREAD.to_vec()).unwrap(), random.unit())));
+        assert_eq!(sampler.next_bits(), random.bits(), "{draw_by:?}");
+    }
     // One token can be drawn, then any: what is drawn next shows how far the generator has gone.
     let only = [0.0, f32::NEG_INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY];
     let want = draw(&mut sampler(&off(), 6, &[]), &SPREAD, 40);
@@ -174,10 +255,28 @@ proptest! {
     fn logits_of_any_size_are_sampled(
         logits in prop::collection::vec(any::<f32>().prop_filter("finite", |x| x.is_finite()), 1..80),
         temperature in prop_oneof![Just(1e-5f32), Just(1e-4), Just(3e38), 0f32..2.0], repetition_penalty in prop_oneof![Just(1e-45f32), Just(3e38)],
+        draw_by in prop_oneof![
+            Just(Draw::Categorical), Just(Draw::GumbelMax), Just(Draw::MirostatV1(Mirostat::default())), Just(Draw::MirostatV2(Mirostat::default())),
+        ],
+        range in prop_oneof![Just(0f32), Just(1e-3), Just(3e38)],
     ) {
-        let options = Sampling { temperature, repetition_penalty, frequency_penalty: -2.0, ..Sampling::default() };
-        let choice = sampler(&options, logits.len(), &[0, 0, 1]).sample(&mut logits.clone()).unwrap();
-        prop_assert!((choice.id as usize) < logits.len());
+        let base = Sampling {
+            temperature,
+            dynamic_temperature_range: range,
+            repetition_penalty,
+            frequency_penalty: -2.0,
+            dry: Dry { multiplier: 3e38, base: 3e38, allowed_length: 1, breakers: vec![], ..Dry::default() },
+            ..Sampling::default()
+        };
+        let options = match draw_by {
+            Draw::Categorical => Sampling { typical_p: 0.9, top_n_sigma: 1.0, xtc_probability: 1.0, ..base },
+            Draw::GumbelMax => Sampling { temperature: temperature.max(1e-5), draw: draw_by, ..base },
+            _ => Sampling { temperature: temperature.max(1e-5), draw: draw_by, top_k: 0, top_p: 1.0, min_p: 0.0, ..base },
+        };
+        let mut sampler = sampler(&options, logits.len(), &[0, 0, 1]);
+        for _ in 0..3 {
+            prop_assert!((sampler.sample(&mut logits.clone()).unwrap().id as usize) < logits.len());
+        }
     }
 }
 
