@@ -112,7 +112,7 @@ export type NativeEvent =
   | { type: 'Start'; warnings: Array<string> }
   | { type: 'TextDelta'; text: string; tokens: Array<NativeToken> }
   | { type: 'Overflow'; promptTokens: number; completionTokens: number; contextTokens: number }
-  | { type: 'Finish'; reason: string; stop?: string; usage: NativeUsage; timings: NativeTimings }
+  | { type: 'Finish'; reason: string; stop?: string; usage: NativeUsage; timings: NativeTimings; seed: number }
 
 /** A file that stands before the one with the gap. */
 export interface NativeInfillFile {
@@ -237,19 +237,40 @@ export interface NativeRequest {
 /** Sampling options; what is absent has its default. */
 export interface NativeSampling {
   temperature?: number
+  dynamicTemperatureRange?: number
+  dynamicTemperatureExponent?: number
   topK?: number
   topP?: number
   minP?: number
+  typicalP?: number
+  topNSigma?: number
+  xtcProbability?: number
+  xtcThreshold?: number
   repetitionPenalty?: number
   frequencyPenalty?: number
   presencePenalty?: number
   penaltyWindow?: number
+  dryMultiplier?: number
+  dryBase?: number
+  dryAllowedLength?: number
+  dryWindow?: number
+  drySequenceBreakers?: Array<string>
   logitBias?: Array<NativeLogitBias>
+  bannedTokens?: Array<number>
+  /** Texts that are one token each. */
+  bannedTexts?: Array<string>
   /** A whole number from 0 to 2^53 - 1. */
   seed?: number
   logprobs?: number
-  /** `logit-bias`, `penalties`, `top-k`, `top-p`, `min-p`, `temperature`, in the order they are applied. */
+  /**
+   * `logit-bias`, `penalties`, `dry`, `top-n-sigma`, `top-k`, `typical-p`, `top-p`, `min-p`, `xtc`, `temperature`, in the
+   * order they are applied.
+   */
   chain?: Array<string>
+  /** `categorical`, `gumbel-max`, `mirostat-v1` or `mirostat-v2`. */
+  draw?: string
+  mirostatTau?: number
+  mirostatEta?: number
 }
 
 /** Wall-clock figures of one generation. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type LoadOptions, WickError } from '../../src/index.js'
+import { sampling } from '../../src/cli/flags.js'
 import { finished, spoken, wick } from './stage.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'wick-cli-'))
@@ -47,6 +48,15 @@ describe('what the flags of wick run become', () => {
     { flags: ['--repetition-penalty', '1.1', '--penalty-window', '0'], asked: { repetitionPenalty: 1.1, penaltyWindow: 0 } },
     { flags: ['--chain', 'top-k, temperature'], asked: { chain: ['top-k', 'temperature'] } },
     { flags: ['--frequency-penalty', '-2', '--presence-penalty', '2'], asked: { frequencyPenalty: -2, presencePenalty: 2 } },
+    { flags: ['--preset', 'creative'], asked: { preset: 'creative' } },
+    { flags: ['--dynamic-temperature-range', '0.5', '--dynamic-temperature-exponent', '2'], asked: { dynamicTemperatureRange: 0.5, dynamicTemperatureExponent: 2 } },
+    { flags: ['--typical-p', '0.9', '--top-n-sigma', '1.5'], asked: { typicalP: 0.9, topNSigma: 1.5 } },
+    { flags: ['--xtc-probability', '0.5', '--xtc-threshold', '0.2'], asked: { xtcProbability: 0.5, xtcThreshold: 0.2 } },
+    { flags: ['--dry-multiplier', '0.8', '--dry-base', '2', '--dry-allowed-length', '3', '--dry-window', '9'], asked: { dryMultiplier: 0.8, dryBase: 2, dryAllowedLength: 3, dryWindow: 9 } },
+    { flags: ['--dry-sequence-breaker', '\n', '--dry-sequence-breaker', '#'], asked: { drySequenceBreakers: ['\n', '#'] } },
+    { flags: ['--ban', '13', '--ban', ' the'], asked: { bannedTokens: [13, ' the'] } },
+    { flags: ['--draw', 'mirostat-v1', '--mirostat-tau', '3', '--mirostat-eta', '0.2'], asked: { draw: 'mirostat-v1', mirostatTau: 3, mirostatEta: 0.2 } },
+    { flags: ['--chain', 'dry,xtc'], asked: { chain: ['dry', 'xtc'] } },
     { flags: ['--logit-bias', '13=-2.5', '--logit-bias', '7=-inf'], asked: { logitBias: { 13: -2.5, 7: -Infinity } } },
     { flags: ['--seed', '9007199254740991'], asked: { seed: Number.MAX_SAFE_INTEGER } },
     { flags: ['-n', '3', '--ignore-eos'], asked: { maxTokens: 3, ignoreEnd: true } },
@@ -84,6 +94,12 @@ describe('what the flags of wick run become', () => {
     { args: ['--temperature', ''], says: 'is not a number' },
     { args: ['--top-p', '0'], says: 'above 0' },
     { args: ['--top-k', '1.5'], says: 'whole number' },
+    { args: ['--preset', 'wild'], says: 'deterministic, focused, balanced, creative' },
+    { args: ['--xtc-threshold', '0.6'], says: 'up to 0.5' },
+    { args: ['--dry-base', '0.5'], says: 'from 1' },
+    { args: ['--ban', '4294967296'], says: 'not a token id' },
+    { args: ['--ban', ''], says: 'empty' },
+    { args: ['--draw', 'lots'], says: 'gumbel-max' },
     { args: ['--max-tokens', '0'], says: 'from 1' },
     { args: ['--seed', '9007199254740992'], says: 'whole number' },
     { args: ['--logprobs', '21'], says: 'up to 20' },
@@ -261,6 +277,7 @@ describe('wick itself', () => {
   it('names defaults and units in its help', async () => {
     const { out } = await wick(['run', '--help'])
     expect(out).toContain('0 is greedy (default: 0.8)')
+    for (const { flags } of Object.values(sampling)) expect(out).toContain(flags)
     expect(out).toContain('context window in tokens (default: auto')
   })
 

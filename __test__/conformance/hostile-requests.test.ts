@@ -61,6 +61,22 @@ const options: Record<string, readonly string[]> = {
   stop: ['a number as text', 'half a character', 'an array'],
   overflow: ['a function'],
   n: [],
+  preset: [],
+  dynamicTemperatureRange: ['-0', '0.5', '2^53', '2^32'],
+  dynamicTemperatureExponent: ['0.5', '2^53', '2^32'],
+  typicalP: ['0.5'],
+  topNSigma: ['-0', '0.5', '2^53', '2^32'],
+  xtcProbability: ['-0', '0.5'],
+  xtcThreshold: ['0.5'],
+  dryMultiplier: ['-0', '0.5', '2^53', '2^32'],
+  dryBase: ['2^53', '2^32'],
+  dryAllowedLength: [],
+  dryWindow: ['-0'],
+  drySequenceBreakers: ['an array'],
+  bannedTokens: ['an array'],
+  draw: [],
+  mirostatTau: [],
+  mirostatEta: [],
   ignoreEnd: ['true'],
   signal: [],
   temperature: ['-0', '0.5', '2^53', '2^32'],
@@ -80,8 +96,7 @@ const options: Record<string, readonly string[]> = {
 describe.each(Object.entries(options))('the option %s', (name, taken) => {
   const others: Loose = ['prompt', 'messages', 'raw'].includes(name) ? {} : { prompt: 'Hi' }
 
-  // As many answers as anyone wants to wait for.
-  it.each(values.filter(([title]) => name !== 'n' || title !== '2^32'))(`given %s`, async (title, value) => {
+  it.each(values)(`given %s`, async (title, value) => {
     const { parts, error } = await read(ask({ maxTokens: 1, ...others, [name]: value }))
     if (!taken.includes(title)) expect(error).toSatisfy(refused)
     else expect(error).toBeUndefined()
@@ -126,6 +141,16 @@ describe('requests that contradict themselves', () => {
     ['a bias on no token', { prompt: 'Hi', logitBias: { lighthouse: 1 } }],
     ['a bias beyond the vocabulary', { prompt: 'Hi', logitBias: { 4_000_000_000: 1 } }],
     ['a bias that is no number', { prompt: 'Hi', logitBias: { 5: NaN } }],
+    ['a ban of a token beyond the vocabulary', { prompt: 'Hi', bannedTokens: [4_000_000_000] }],
+    ['a ban of a text that is no token', { prompt: 'Hi', bannedTokens: ['surely not one token of any model'] }],
+    ['more banned texts than anyone needs', { prompt: 'Hi', bannedTokens: Array.from({ length: 10_000 }, () => 'a') }],
+    ['a breaker of a megabyte', { prompt: 'Hi', dryMultiplier: 1, drySequenceBreakers: ['a'.repeat(1 << 20)] }],
+    ['more breakers than anyone needs', { prompt: 'Hi', drySequenceBreakers: Array.from({ length: 10_000 }, () => 'a') }],
+    ['a target without mirostat', { prompt: 'Hi', mirostatTau: 3 }],
+    ['mirostat and greed', { prompt: 'Hi', draw: 'mirostat-v2', temperature: 0 }],
+    ['mirostat and a filter', { prompt: 'Hi', draw: 'mirostat-v1', topK: 40 }],
+    ['mirostat and a preset of filters', { prompt: 'Hi', draw: 'mirostat-v1', preset: 'focused' }],
+    ['noise and greed', { prompt: 'Hi', draw: 'gumbel-max', preset: 'deterministic' }],
     ['a chain with a stage twice', { prompt: 'Hi', chain: ['top-k', 'top-k'] }],
     ['a chain with a stage that is none', { prompt: 'Hi', chain: ['top-z'] }],
   ])('are invalid-request: %s', async (_, options) => {

@@ -19,6 +19,7 @@ test('generate gives a run of parts, not a promise', () => {
 test('the result has no any', () => {
   expectTypeOf<GenerateResult['text']>().toBeString()
   expectTypeOf<GenerateResult['toolCalls']>().toEqualTypeOf<readonly ToolCall[]>()
+  expectTypeOf<GenerateResult['seed']>().toEqualTypeOf<number | undefined>()
   expectTypeOf<GenerateResult['timings']['tokensPerSecond']>().toBeNumber()
   expectTypeOf<GenerateResult[keyof GenerateResult]>().not.toBeAny()
 })
@@ -40,6 +41,11 @@ test('prompt, messages and raw exclude each other', () => {
   generate({ model, raw: { text: 'Hi' }, system: 'S' })
   // @ts-expect-error no such option
   generate({ model, prompt: 'Hi', temprature: 1 })
+  generate({ model, prompt: 'Hi', preset: 'creative', bannedTokens: [5, ' the'], draw: 'mirostat-v2', chain: ['dry', 'xtc'] })
+  // @ts-expect-error no such preset
+  generate({ model, prompt: 'Hi', preset: 'wild' })
+  // @ts-expect-error no such draw
+  generate({ model, prompt: 'Hi', draw: 'mirostat' })
   // @ts-expect-error no such stage
   generate({ model, prompt: 'Hi', chain: ['top-z'] })
 })

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { generate, type GenerateOptions, isWickError, load, type LocalModel, type StreamPart } from '../../src/index.js'
+import { generate, type GenerateOptions, isWickError, load, type LocalModel, type Preset, presets, type StreamPart } from '../../src/index.js'
 import { replaceAddon } from '../../src/local/addon.js'
 import { delta, failure, finish, saying, ScriptedModel, scriptedAddon, start, type Step, timings, usage } from '../local/scripted-addon.js'
 
@@ -30,7 +30,7 @@ describe('parts', () => {
       { type: 'text-delta', id: '0', text: 'house' },
       { type: 'text-end', id: '0' },
       { type: 'usage', usage },
-      { type: 'finish', reason: 'stop', usage, timings },
+      { type: 'finish', reason: 'stop', usage, timings, seed: 7 },
     ])
   })
 
@@ -56,7 +56,7 @@ describe('parts', () => {
 describe('the result', () => {
   it('has text, usage, timings and the reason; no tokens unless asked', async () => {
     const { model } = await scripted(saying('light', 'house'))
-    const answer = { text: 'lighthouse', toolCalls: [], finishReason: 'stop', usage, timings }
+    const answer = { text: 'lighthouse', toolCalls: [], finishReason: 'stop', usage, timings, seed: 7 }
     expect(await generate({ model, prompt: '' }).collect()).toEqual({ ...answer, warnings: [], alternatives: [answer] })
   })
 
@@ -99,14 +99,23 @@ describe('what the model is asked', () => {
   it('every option arrives', async () => {
     const sampling = {
       temperature: 0, topK: 1, topP: 1, minP: 0, repetitionPenalty: 1.1, frequencyPenalty: -1, presencePenalty: 1, penaltyWindow: 9, seed: 2 ** 53 - 1, logprobs: 20,
+      dynamicTemperatureRange: 0.5, dynamicTemperatureExponent: 2, typicalP: 0.9, topNSigma: 1.5, xtcProbability: 0.5, xtcThreshold: 0.2, dryMultiplier: 0.8,
+      dryBase: 2, dryAllowedLength: 3, dryWindow: 100, drySequenceBreakers: ['\n', '###'], draw: 'mirostat-v2' as const, mirostatTau: 3, mirostatEta: 0.2,
     }
     const request = await asked({
-      prompt: '', ...sampling, logitBias: { 7: -Infinity, 9: 1.5 }, chain: ['temperature', 'top-k'], maxTokens: 5, stop: ['a', 'b'], ignoreEnd: true, overflow: 'shift',
+      prompt: '', ...sampling, logitBias: { 7: -Infinity, 9: 1.5 }, bannedTokens: [5, ' the', 6], chain: ['temperature', 'top-k'], maxTokens: 5, stop: ['a', 'b'], ignoreEnd: true, overflow: 'shift',
     })
     expect(request).toMatchObject({
-      sampling: { ...sampling, logitBias: [{ token: 7, bias: -Infinity }, { token: 9, bias: 1.5 }], chain: ['temperature', 'top-k'] },
+      sampling: { ...sampling, logitBias: [{ token: 7, bias: -Infinity }, { token: 9, bias: 1.5 }], bannedTokens: [5, 6], bannedTexts: [' the'], chain: ['temperature', 'top-k'] },
       maxTokens: 5, stop: ['a', 'b'], ignoreEnd: true, overflow: 'ask',
     })
+  })
+
+  it('a preset is its options, and what is given beside it wins', async () => {
+    for (const [name, options] of Object.entries(presets)) {
+      expect((await asked({ prompt: '', preset: name as Preset }))?.sampling).toEqual(options)
+    }
+    expect((await asked({ prompt: '', preset: 'creative', temperature: 0.5, topK: undefined, seed: 3 }))?.sampling).toEqual({ ...presets.creative, temperature: 0.5, seed: 3 })
   })
 
   it('undefined is as good as absent', async () => {
@@ -131,7 +140,16 @@ describe('what the model is asked', () => {
     ['topP must be a number > 0 and ≤ 1', { prompt: '', topP: 0 }],
     ['seed must be an integer ≥ 0', { prompt: '', seed: 2 ** 53 }],
     ['logprobs must be an integer from 0 to 20', { prompt: '', logprobs: 21 }],
-    ['n must be an integer ≥ 1', { prompt: '', n: 0 }],
+    ['n must be an integer from 1 to 128', { prompt: '', n: 0 }],
+    ['n must be an integer from 1 to 128', { prompt: '', n: 129 }],
+    ['typicalP must be a number > 0 and ≤ 1', { prompt: '', typicalP: 0 }],
+    ['topNSigma must be a number ≥ 0', { prompt: '', topNSigma: -1 }],
+    ['xtcThreshold must be a number > 0 and ≤ 0.5', { prompt: '', xtcThreshold: 0.6 }],
+    ['dryBase must be a number ≥ 1', { prompt: '', dryBase: 0.5 }],
+    ['drySequenceBreakers[0] must be a string', { prompt: '', drySequenceBreakers: [''] }],
+    ['bannedTokens[1] must be a token id or a text', { prompt: '', bannedTokens: [1, -1] }],
+    ["draw must be 'categorical' or 'gumbel-max'", { prompt: '', draw: 'secret' }],
+    ["preset must be 'deterministic' or 'focused'", { prompt: '', preset: 'secret' }],
     ['maxTokens must be an integer', { prompt: '', maxTokens: 0 }],
     ['stop must be a string that is not empty', { prompt: '', stop: [''] }],
     ['logitBias[7] must be a number', { prompt: '', logitBias: { 7: Infinity } }],

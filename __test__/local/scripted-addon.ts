@@ -10,7 +10,7 @@ export const timings = { queuedMs: 1, promptMs: 10, firstTokenMs: 12, decodeMs: 
 export const usage = { promptTokens: 5, cachedTokens: 0, completionTokens: 3 }
 export const start: native.NativeEvent = { type: 'Start', warnings: [] }
 export const delta = (text: string, tokens: native.NativeToken[] = []): native.NativeEvent => ({ type: 'TextDelta', text, tokens })
-export const finish = (reason = 'stop', stop?: string): native.NativeEvent => ({ type: 'Finish', reason, ...(stop !== undefined && { stop }), usage, timings })
+export const finish = (reason = 'stop', stop?: string): native.NativeEvent => ({ type: 'Finish', reason, ...(stop !== undefined && { stop }), usage, timings, seed: 7 })
 export const full = (completionTokens: number, contextTokens: number, promptTokens = contextTokens): native.NativeEvent => ({ type: 'Overflow', promptTokens, completionTokens, contextTokens })
 export const failure = (code: string, detail: Record<string, number> = {}): Failure => ({ ok: false, code, message: `scripted ${code}`, detail })
 

@@ -62,8 +62,9 @@ pub enum NativeEvent {
     TextDelta { text: String, tokens: Vec<NativeToken> },
     /// The window is full and `overflow` is `ask`: the session waits for `resume`.
     Overflow { prompt_tokens: u32, completion_tokens: u32, context_tokens: u32 },
-    /// The end; nothing follows. `reason` is `stop` or `length`; `stop` the text that ended it.
-    Finish { reason: String, stop: Option<String>, usage: NativeUsage, timings: NativeTimings },
+    /// The end; nothing follows. `reason` is `stop` or `length`; `stop` the text that ended it; `seed` what the tokens were
+    /// drawn with.
+    Finish { reason: String, stop: Option<String>, usage: NativeUsage, timings: NativeTimings, seed: f64 },
 }
 
 impl From<AlternativeToken> for NativeAlternative {
@@ -104,12 +105,12 @@ impl From<Event> for NativeEvent {
             Event::Overflow { prompt_tokens, completion_tokens, context_tokens } => {
                 Self::Overflow { prompt_tokens, completion_tokens, context_tokens }
             }
-            Event::Finish { reason, stop, usage, timings } => {
+            Event::Finish { reason, stop, usage, timings, seed } => {
                 let reason = match reason {
                     FinishReason::Stop => "stop",
                     FinishReason::Length => "length",
                 };
-                Self::Finish { reason: reason.into(), stop, usage: usage.into(), timings: timings.into() }
+                Self::Finish { reason: reason.into(), stop, usage: usage.into(), timings: timings.into(), seed: seed as f64 }
             }
         }
     }

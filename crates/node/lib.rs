@@ -15,4 +15,5 @@ mod machine;
 mod model;
 mod outcome;
 mod request;
+mod sampling;
 mod session;

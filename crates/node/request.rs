@@ -1,9 +1,9 @@
 //! What a caller asks, as it crosses.
 
 use napi_derive::napi;
-use wick_engine::spec::{
-    ChainStep, ChatPrompt, Error, InfillFile, InfillPrompt, LogitBias, Overflow, Prompt, Request, Result, Sampling,
-};
+use wick_engine::spec::{ChatPrompt, Error, InfillFile, InfillPrompt, Overflow, Prompt, Request, Result};
+
+use crate::sampling::NativeSampling;
 
 /// What the model continues.
 #[napi(discriminant = "type", object_to_js = false)]
@@ -23,32 +23,6 @@ pub enum NativePrompt {
 pub struct NativeInfillFile {
     pub path: String,
     pub text: String,
-}
-
-/// A constant added to one token's logit.
-#[napi(object, object_to_js = false)]
-pub struct NativeLogitBias {
-    pub token: u32,
-    pub bias: f64,
-}
-
-/// Sampling options; what is absent has its default.
-#[napi(object, object_to_js = false)]
-pub struct NativeSampling {
-    pub temperature: Option<f64>,
-    pub top_k: Option<u32>,
-    pub top_p: Option<f64>,
-    pub min_p: Option<f64>,
-    pub repetition_penalty: Option<f64>,
-    pub frequency_penalty: Option<f64>,
-    pub presence_penalty: Option<f64>,
-    pub penalty_window: Option<u32>,
-    pub logit_bias: Option<Vec<NativeLogitBias>>,
-    /// A whole number from 0 to 2^53 - 1.
-    pub seed: Option<f64>,
-    pub logprobs: Option<u32>,
-    /// `logit-bias`, `penalties`, `top-k`, `top-p`, `min-p`, `temperature`, in the order they are applied.
-    pub chain: Option<Vec<String>>,
 }
 
 /// One generation.
@@ -97,60 +71,4 @@ impl NativeRequest {
             },
         })
     }
-}
-
-impl NativeSampling {
-    fn into_sampling(self) -> Result<Sampling> {
-        let base = Sampling::default();
-        let number = |given: Option<f64>, default: f32| given.map_or(default, |x| x as f32);
-        Ok(Sampling {
-            temperature: number(self.temperature, base.temperature),
-            top_k: self.top_k.unwrap_or(base.top_k),
-            top_p: number(self.top_p, base.top_p),
-            min_p: number(self.min_p, base.min_p),
-            repetition_penalty: number(self.repetition_penalty, base.repetition_penalty),
-            frequency_penalty: number(self.frequency_penalty, base.frequency_penalty),
-            presence_penalty: number(self.presence_penalty, base.presence_penalty),
-            penalty_window: self.penalty_window.unwrap_or(base.penalty_window),
-            logit_bias: self.logit_bias.unwrap_or_default().into_iter().map(NativeLogitBias::into_bias).collect(),
-            seed: self.seed.map(seed).transpose()?,
-            logprobs: self.logprobs,
-            chain: match self.chain {
-                None => base.chain,
-                Some(steps) => steps.iter().map(|step| chain_step(step)).collect::<Result<_>>()?,
-            },
-        })
-    }
-}
-
-impl NativeLogitBias {
-    fn into_bias(self) -> LogitBias {
-        LogitBias { token: self.token, bias: self.bias as f32 }
-    }
-}
-
-/// JavaScript's numbers are exact up to 2^53 - 1.
-fn seed(seed: f64) -> Result<u64> {
-    let most = ((1u64 << 53) - 1) as f64;
-    if seed.fract() != 0.0 || !(0.0..=most).contains(&seed) {
-        return Err(Error::invalid_request(format!("seed is {seed}; it must be a whole number from 0 to 2^53 - 1.")));
-    }
-    Ok(seed as u64)
-}
-
-const CHAIN: [(&str, ChainStep); 6] = [
-    ("logit-bias", ChainStep::LogitBias),
-    ("penalties", ChainStep::Penalties),
-    ("top-k", ChainStep::TopK),
-    ("top-p", ChainStep::TopP),
-    ("min-p", ChainStep::MinP),
-    ("temperature", ChainStep::Temperature),
-];
-
-fn chain_step(name: &str) -> Result<ChainStep> {
-    let known = CHAIN.iter().find(|(known, _)| *known == name);
-    known.map(|&(_, step)| step).ok_or_else(|| {
-        let names: Vec<_> = CHAIN.iter().map(|(name, _)| *name).collect();
-        Error::invalid_request(format!("chain names {name:?}; the steps are {}.", names.join(", ")))
-    })
 }

@@ -6,7 +6,7 @@
  */
 import { type Command, Option } from 'commander'
 import type { ChainStep } from '../index.js'
-import { bias, integer, list, metadata, number, oneOf, type Read, someOf, someText, text } from './values.js'
+import { bias, integer, list, metadata, number, oneOf, type Read, someOf, someText, text, token } from './values.js'
 
 /** One flag. */
 export interface Flag {
@@ -27,20 +27,38 @@ export type Flags = Record<string, Flag>
 export type Values<T> = { -readonly [K in keyof T]?: T[K] extends { read: Read<infer V> } ? V : true }
 
 /** The steps of the sampler chain, in their default order. */
-const chain = ['logit-bias', 'penalties', 'top-k', 'top-p', 'min-p', 'temperature'] as const satisfies readonly ChainStep[]
+const chain = [
+  'logit-bias', 'penalties', 'dry', 'top-n-sigma', 'top-k', 'typical-p', 'top-p', 'min-p', 'xtc', 'temperature',
+] as const satisfies readonly ChainStep[]
 
 /** How tokens are chosen. */
 export const sampling = {
+  preset: { flags: '--preset <name>', about: 'deterministic, focused, balanced or creative; flags beside it win', standard: 'none', read: oneOf('deterministic', 'focused', 'balanced', 'creative') },
   temperature: { flags: '--temperature <t>', about: 'divides logits; 0 is greedy', standard: '0.8', read: number({ min: 0 }) },
+  dynamicTemperatureRange: { flags: '--dynamic-temperature-range <t>', about: 'how far the temperature moves with the entropy, >= 0; 0 is off', standard: '0', read: number({ min: 0 }) },
+  dynamicTemperatureExponent: { flags: '--dynamic-temperature-exponent <x>', about: 'power of the entropy that moves it, > 0', standard: '1', read: number({ above: 0 }) },
   topK: { flags: '--top-k <n>', about: 'keep the n most probable tokens; 0 is off', standard: '40', read: integer() },
   topP: { flags: '--top-p <p>', about: 'keep the smallest set of probability p, in (0, 1]; 1 is off', standard: '0.95', read: number({ above: 0, max: 1 }) },
   minP: { flags: '--min-p <p>', about: 'drop tokens below p times the most probable, in [0, 1]; 0 is off', standard: '0.05', read: number({ min: 0, max: 1 }) },
+  typicalP: { flags: '--typical-p <p>', about: 'keep tokens nearest to the expected surprise, up to probability p, in (0, 1]; 1 is off', standard: '1', read: number({ above: 0, max: 1 }) },
+  topNSigma: { flags: '--top-n-sigma <n>', about: 'keep what is within n standard deviations of the largest logit; 0 is off', standard: '0', read: number({ min: 0 }) },
+  xtcProbability: { flags: '--xtc-probability <p>', about: 'how often all top choices but the last are dropped, in [0, 1]; 0 is off', standard: '0', read: number({ min: 0, max: 1 }) },
+  xtcThreshold: { flags: '--xtc-threshold <p>', about: 'probability from which a token is a top choice, in (0, 0.5]', standard: '0.1', read: number({ above: 0, max: 0.5 }) },
   repetitionPenalty: { flags: '--repetition-penalty <x>', about: 'weakens tokens in the window, > 0; 1 is off', standard: '1', read: number({ above: 0 }) },
   frequencyPenalty: { flags: '--frequency-penalty <x>', about: 'subtracted once an occurrence, in [-2, 2]', standard: '0', read: number({ min: -2, max: 2 }) },
   presencePenalty: { flags: '--presence-penalty <x>', about: 'subtracted once if it occurs, in [-2, 2]', standard: '0', read: number({ min: -2, max: 2 }) },
   penaltyWindow: { flags: '--penalty-window <n>', about: 'how many of the last tokens the penalties see; 0 is none', standard: '64', read: integer() },
+  dryMultiplier: { flags: '--dry-multiplier <x>', about: 'weakens what would prolong a repetition, >= 0; 0 is off, 0.8 usual', standard: '0', read: number({ min: 0 }) },
+  dryBase: { flags: '--dry-base <x>', about: 'by what the weakening grows with each token repeated, >= 1', standard: '1.75', read: number({ min: 1 }) },
+  dryAllowedLength: { flags: '--dry-allowed-length <n>', about: 'shortest repetition in tokens that is weakened', standard: '2', read: integer({ min: 1 }) },
+  dryWindow: { flags: '--dry-window <n>', about: 'how many of the last tokens DRY searches; 0 is none', standard: 'all', read: integer() },
+  drySequenceBreakers: { flags: '--dry-sequence-breaker <text>', about: 'text no repetition reaches across; repeatable', standard: 'line end, :, " and *', read: list(someText) },
+  bannedTokens: { flags: '--ban <token>', about: 'never chosen: an id, or a text that is one token; repeatable', read: list(token) },
   logitBias: { flags: '--logit-bias <id=bias>', about: 'added to one token\'s logit; -inf forbids it; repeatable', read: bias },
   chain: { flags: '--chain <steps>', about: 'steps and their order, by commas; one left out is off', standard: chain.join(','), read: someOf(...chain) },
+  draw: { flags: '--draw <how>', about: 'categorical, gumbel-max, mirostat-v1 or mirostat-v2', standard: 'categorical', read: oneOf('categorical', 'gumbel-max', 'mirostat-v1', 'mirostat-v2') },
+  mirostatTau: { flags: '--mirostat-tau <bits>', about: 'surprise mirostat aims at, in bits a token, in (0, 100]', standard: '5', read: number({ above: 0, max: 100 }) },
+  mirostatEta: { flags: '--mirostat-eta <x>', about: 'how fast mirostat follows an error, in (0, 1]', standard: '0.1', read: number({ above: 0, max: 1 }) },
   seed: { flags: '--seed <n>', about: 'same seed, same answer; 0 to 2^53 - 1', standard: 'drawn', read: integer() },
 } satisfies Flags
 

@@ -25,13 +25,14 @@ export function figure(value: number): string {
 }
 
 /** The end of an answer in one line. */
-export function figures({ reason, usage, timings }: FinishPart): string {
+export function figures({ reason, usage, timings, seed }: FinishPart): string {
   const cached = usage.cachedTokens > 0 ? `, ${usage.cachedTokens} cached` : ''
   return [
     `${usage.completionTokens} tokens at ${figure(timings.tokensPerSecond)} tok/s`,
     `prompt ${usage.promptTokens} tokens${cached} at ${figure(timings.promptTokensPerSecond)} tok/s`,
     `first token ${figure(timings.firstTokenMs)} ms`,
     reason,
+    ...(seed === undefined ? [] : [`seed ${seed}`]),
   ].join(' · ')
 }
 

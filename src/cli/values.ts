@@ -54,6 +54,13 @@ export function list<V>(read: Read<V>): Read<V[]> {
   return (text, earlier = []) => [...earlier, read(text, undefined)]
 }
 
+/** A token: an id where it is digits, else a text. */
+export const token: Read<number | string> = (text) => {
+  if (!/^\d+$/.test(text)) return someText(text, undefined)
+  if (Number(text) > 0xffff_ffff) throw new InvalidArgumentError(`${text} is not a token id.`)
+  return Number(text)
+}
+
 /** `ID=BIAS`, repeatable: token ids and what is added to their logits; `-inf` forbids the token. */
 export const bias: Read<Record<number, number>> = (text, earlier) => {
   const [, token, amount] = /^(\d+)=(\S+)$/.exec(text) ?? []

@@ -23,8 +23,8 @@ async function* inTurn(n: number, answer: (index: number) => AsyncIterable<Strea
   yield together(ends)
 }
 
-function endOf({ reason, stop, usage, timings }: FinishPart): AnswerEnd {
-  return { reason, ...(stop !== undefined && { stop }), usage, timings }
+function endOf({ type: _, alternatives: __, ...end }: FinishPart): AnswerEnd {
+  return end
 }
 
 function together(ends: readonly AnswerEnd[]): FinishPart {

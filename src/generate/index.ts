@@ -1,4 +1,5 @@
 /** The verbs. */
 export { generate } from './generate.js'
 export type { GenerateOptions } from './options.js'
+export { type Preset, presets } from './presets.js'
 export type { Answer, GenerateResult } from './result.js'

@@ -1,6 +1,7 @@
 /** What `generate` takes, and how it becomes what a model is asked. */
 import { check, WickError } from '../errors/index.js'
-import type { InfillPrompt, JsonObject, LanguageModel, LanguageRequest, Message, Overflow, Prompt, RawPrompt, SamplingOptions } from '../spec/index.js'
+import type { ChainStep, InfillPrompt, JsonObject, LanguageModel, LanguageRequest, Message, Overflow, Prompt, RawPrompt, SamplingOptions } from '../spec/index.js'
+import { type Preset, presets } from './presets.js'
 
 /** What goes through the model's chat template beside the conversation. */
 interface UnderTemplate {
@@ -57,6 +58,8 @@ interface InfillInput {
 /** What holds for every kind of prompt. */
 interface Common extends SamplingOptions {
   readonly model: LanguageModel
+  /** Sampling options under one name; those given beside it win over its own. Default: each option's own default. */
+  readonly preset?: Preset | undefined
   /** Most tokens to generate, ≥ 1. Default: what the window holds. */
   readonly maxTokens?: number | undefined
   /** Texts that end the answer; they are not part of it. */
@@ -64,7 +67,7 @@ interface Common extends SamplingOptions {
   /** What happens when the context window fills. Default `error`. */
   readonly overflow?: Overflow | undefined
   /**
-   * How many answers, ≥ 1. They come one after the other and share the computed prompt; with a `seed` answer i has the seed
+   * How many answers, 1 to 128. They come one after the other and share the computed prompt; with a `seed` answer i has the seed
    * `seed + i`. Default 1.
    */
   readonly n?: number | undefined
@@ -93,6 +96,39 @@ function infill(name: string, value: unknown): void {
   if (typeof prefix !== 'string' || typeof suffix !== 'string') throw new WickError('invalid-request', `${name} must have prefix and suffix, both strings.`)
 }
 
+const u32 = check.integer({ min: 0, max: 0xffff_ffff })
+
+/** A row for every option that the engine's sampler reads. */
+const samplingChecks = {
+  temperature: check.number({ min: 0 }),
+  dynamicTemperatureRange: check.number({ min: 0 }),
+  dynamicTemperatureExponent: check.number({ above: 0 }),
+  topK: u32,
+  topP: check.number({ above: 0, max: 1 }),
+  minP: check.number({ min: 0, max: 1 }),
+  typicalP: check.number({ above: 0, max: 1 }),
+  topNSigma: check.number({ min: 0 }),
+  xtcProbability: check.number({ min: 0, max: 1 }),
+  xtcThreshold: check.number({ above: 0, max: 0.5 }),
+  repetitionPenalty: check.number({ above: 0 }),
+  frequencyPenalty: check.number({ min: -2, max: 2 }),
+  presencePenalty: check.number({ min: -2, max: 2 }),
+  penaltyWindow: u32,
+  dryMultiplier: check.number({ min: 0 }),
+  dryBase: check.number({ min: 1 }),
+  dryAllowedLength: check.integer({ min: 1, max: 0xffff_ffff }),
+  dryWindow: u32,
+  drySequenceBreakers: check.listOf(check.someText),
+  logitBias,
+  bannedTokens: check.listOf(check.either('a token id or a text that is not empty', u32, check.someText)),
+  seed: check.integer({ min: 0 }),
+  logprobs: check.integer({ min: 0, max: 20 }),
+  chain,
+  draw: check.oneOf('categorical', 'gumbel-max', 'mirostat-v1', 'mirostat-v2'),
+  mirostatTau: check.number({ above: 0, max: 100 }),
+  mirostatEta: check.number({ above: 0, max: 1 }),
+} satisfies Record<keyof SamplingOptions, check.Check>
+
 const checks = {
   model: (name, value) => {
     check.object(name, value)
@@ -108,22 +144,16 @@ const checks = {
   maxTokens: check.integer({ min: 1, max: 0xffff_ffff }),
   stop: texts,
   overflow: check.either("'error', 'shift' or a function", check.oneOf('error', 'shift'), check.callable),
-  n: check.integer({ min: 1 }),
+  n: check.integer({ min: 1, max: 128 }),
   ignoreEnd: check.flag,
   signal: check.signal,
-  temperature: check.number({ min: 0 }),
-  topK: check.integer({ min: 0, max: 0xffff_ffff }),
-  topP: check.number({ above: 0, max: 1 }),
-  minP: check.number({ min: 0, max: 1 }),
-  repetitionPenalty: check.number({ above: 0 }),
-  frequencyPenalty: check.number({ min: -2, max: 2 }),
-  presencePenalty: check.number({ min: -2, max: 2 }),
-  penaltyWindow: check.integer({ min: 0, max: 0xffff_ffff }),
-  logitBias,
-  seed: check.integer({ min: 0 }),
-  logprobs: check.integer({ min: 0, max: 20 }),
-  chain,
+  preset: check.oneOf(...Object.keys(presets)),
+  ...samplingChecks,
 } satisfies Record<OptionName, check.Check>
+
+const chainSteps = [
+  'logit-bias', 'penalties', 'dry', 'top-n-sigma', 'top-k', 'typical-p', 'top-p', 'min-p', 'xtc', 'temperature',
+] as const satisfies readonly ChainStep[]
 
 function logitBias(name: string, value: unknown): void {
   check.object(name, value)
@@ -134,7 +164,7 @@ function logitBias(name: string, value: unknown): void {
 }
 
 function chain(name: string, value: unknown): void {
-  check.listOf(check.oneOf('logit-bias', 'penalties', 'top-k', 'top-p', 'min-p', 'temperature'))(name, value)
+  check.listOf(check.oneOf(...chainSteps))(name, value)
   if (new Set(value as string[]).size < (value as string[]).length) {
     throw new WickError('invalid-request', `${name} names a stage twice.`)
   }
@@ -142,21 +172,22 @@ function chain(name: string, value: unknown): void {
 
 /** The request that checked options make; answer `index` of `n` has a seed of its own. */
 export function toRequest(options: GenerateOptions, index: number): LanguageRequest {
-  const { maxTokens, stop, ignoreEnd, overflow, seed } = options
-  const { temperature, topK, topP, minP, repetitionPenalty, frequencyPenalty, presencePenalty, penaltyWindow } = options
-  const { logitBias, logprobs, chain } = options
-  const penalties = { repetitionPenalty, frequencyPenalty, presencePenalty, penaltyWindow }
+  const { maxTokens, stop, ignoreEnd, overflow } = options
+  const { seed, ...sampling } = toSampling(options)
   return {
     prompt: toPrompt(options),
-    sampling: {
-      ...{ temperature, topK, topP, minP, ...penalties, logitBias, logprobs, chain },
-      seed: seed === undefined ? undefined : (seed + index) % (Number.MAX_SAFE_INTEGER + 1),
-    },
+    sampling: { ...sampling, seed: seed === undefined ? undefined : (seed + index) % (Number.MAX_SAFE_INTEGER + 1) },
     ...(maxTokens !== undefined && { maxTokens }),
     ...(stop !== undefined && { stop: typeof stop === 'string' ? [stop] : stop }),
     ...(ignoreEnd !== undefined && { ignoreEnd }),
     ...(overflow !== undefined && { overflow }),
   }
+}
+
+/** The preset's options, and over them those given. */
+function toSampling(options: GenerateOptions): SamplingOptions {
+  const given = Object.keys(samplingChecks).map((name) => [name, options[name as keyof SamplingOptions]] as const)
+  return { ...(options.preset && presets[options.preset]), ...Object.fromEntries(given.filter(([, value]) => value !== undefined)) }
 }
 
 function toPrompt({ prompt, messages, raw, infill, system, responsePrefix, templateVariables }: GenerateOptions): Prompt {

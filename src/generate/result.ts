@@ -15,6 +15,8 @@ export interface Answer {
   readonly tokens?: readonly TokenInfo[]
   readonly usage: Usage
   readonly timings: Timings
+  /** The seed its tokens were drawn with; given as `seed`, it repeats the answer. Absent where a provider does not say. */
+  readonly seed?: number
 }
 
 /** The result of `generate`: the first answer. With several (`n`), usage and timings are those of all. */
@@ -83,7 +85,7 @@ class Gathered {
     this.#tokens?.push(...tokens)
   }
 
-  result({ reason, stop, usage, timings }: AnswerEnd): Answer {
+  result({ reason, stop, usage, timings, seed }: AnswerEnd): Answer {
     return {
       text: this.#text,
       toolCalls: this.toolCalls,
@@ -92,6 +94,7 @@ class Gathered {
       ...(this.#tokens !== undefined && { tokens: this.#tokens }),
       usage,
       timings,
+      ...(seed !== undefined && { seed }),
     }
   }
 }

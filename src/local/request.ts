@@ -64,9 +64,12 @@ function gap(prompt: InfillPrompt): NativePrompt {
   return present({ type: 'Infill' as const, prefix, suffix, files: files.map(({ path, text }) => ({ path, text })), path, repository })
 }
 
-function nativeSampling({ logitBias, chain, ...numbers }: SamplingOptions): NativeSampling {
+function nativeSampling({ logitBias, bannedTokens, drySequenceBreakers, chain, ...rest }: SamplingOptions): NativeSampling {
   return present({
-    ...numbers,
+    ...rest,
+    drySequenceBreakers: drySequenceBreakers && [...drySequenceBreakers],
+    bannedTokens: bannedTokens?.filter((token) => typeof token === 'number'),
+    bannedTexts: bannedTokens?.filter((token) => typeof token === 'string'),
     logitBias: logitBias && Object.entries(logitBias).map(([token, bias]) => ({ token: Number(token), bias })),
     chain: chain && [...chain],
   })

@@ -92,6 +92,6 @@ class Answer {
   }
 }
 
-function end({ reason, stop, usage, timings }: Extract<NativeEvent, { type: 'Finish' }>) {
-  return { reason: reason as FinishReason, ...(stop !== undefined && { stop }), usage, timings }
+function end({ reason, stop, usage, timings, seed }: Extract<NativeEvent, { type: 'Finish' }>) {
+  return { reason: reason as FinishReason, ...(stop !== undefined && { stop }), usage, timings, seed }
 }

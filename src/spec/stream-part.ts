@@ -158,9 +158,11 @@ export interface AnswerEnd {
   readonly stop?: string
   readonly usage: Usage
   readonly timings: Timings
+  /** The seed its tokens were drawn with; given as `seed`, it repeats the answer. Absent where a provider does not say. */
+  readonly seed?: number
 }
 
-/** The end; nothing follows. With several answers (`n`) the reason is the first one's, usage and timings are those of all. */
+/** The end; nothing follows. With several answers (`n`) reason and seed are the first one's, usage and timings are those of all. */
 export interface FinishPart extends AnswerEnd {
   readonly type: 'finish'
   /** How each answer ended, where there are several. */

@@ -7,6 +7,8 @@ use wick_sample::{Choice, Sampler};
 use wick_spec::{AlternativeToken, Event, FinishReason, Prompt, Request, Result, Timings, TokenInfo, Usage};
 use wick_text::{Decoder, StopTexts, Tokenizer};
 
+use crate::sampling::sampler;
+
 /// The state of one generation.
 pub(crate) struct Answer {
     tokenizer: Arc<Tokenizer>,
@@ -54,7 +56,7 @@ impl Answer {
         Ok(Self {
             ends,
             fills_a_gap,
-            sampler: Sampler::new(&request.sampling, vocab)?,
+            sampler: sampler(&request.sampling, &tokenizer, vocab)?,
             decoder: Decoder::new(tokenizer.clone()),
             stops: StopTexts::new(request.stop.clone()),
             tokenizer,
@@ -169,6 +171,7 @@ impl Answer {
                 completion_tokens: self.ids.len() as u32,
             },
             timings: self.clock.timings(self.ids.len()),
+            seed: self.sampler.seed(),
         }
     }
 

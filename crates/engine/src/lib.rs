@@ -18,6 +18,7 @@ mod model;
 mod options;
 mod prompt;
 mod retained;
+mod sampling;
 mod scheduler;
 mod sequence;
 

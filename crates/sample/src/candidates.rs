@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 
 use crate::isa::Isa;
-use crate::sweep::{self, BLOCK, exp, moments, spread, sum_exp, survey};
+use crate::sweep::{self, BLOCK, divide, exp, moments, spread, sum_exp, survey};
 
 /// How many more candidates than wanted a scan gathers before it selects among them.
 const SLACK: usize = 1024;
@@ -90,13 +90,12 @@ impl<'a> Candidates<'a> {
 
     /// Divides every logit by `temperature` > 0.
     pub(crate) fn scale(&mut self, temperature: f32) {
-        let scaled = |x: f32| (x / temperature).clamp(f32::MIN, f32::MAX);
+        let isa = self.isa;
         if self.narrowed {
-            self.scratch.list.iter_mut().for_each(|c| c.logit = scaled(c.logit));
+            self.scratch.list.iter_mut().for_each(|c| divide(isa, std::slice::from_mut(&mut c.logit), temperature));
         } else {
-            let finite = |x: &mut f32| *x = if *x == f32::NEG_INFINITY { *x } else { scaled(*x) };
-            self.logits.iter_mut().for_each(finite);
-            self.scratch.maxima.iter_mut().for_each(finite);
+            divide(isa, self.logits, temperature);
+            divide(isa, &mut self.scratch.maxima, temperature);
         }
     }
 

@@ -4,50 +4,57 @@
 //! repetition is. How long every one of them is comes from one pass of the Z-algorithm over the text read backwards, so a token
 //! costs time proportional to the window, whatever repeats in it.
 
-use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 
 use wick_spec::Dry as Options;
 
 use crate::candidates::Candidates;
 
-/// Token sequences that no repetition reaches across.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Longest text that breaks repetitions, in bytes.
+pub(crate) const LONGEST_BREAKER: usize = 40;
+
+/// What tokens spell.
+pub trait Spelling: fmt::Debug + Send + Sync {
+    /// The bytes of token `id`, which may be part of a character; none for a token that there is not.
+    fn bytes(&self, id: u32) -> &[u8];
+}
+
+/// Texts that no repetition reaches across, however they are cut into tokens.
+#[derive(Debug, Clone)]
 pub struct Breakers {
-    /// By the first token: what follows it. Nothing, for a breaker of one token.
-    tails: HashMap<u32, Vec<Vec<u32>>>,
+    texts: Vec<Vec<u8>>,
+    spelling: Arc<dyn Spelling>,
+    /// The last bytes said, as many as may begin a breaker.
+    tail: Vec<u8>,
 }
 
 impl Breakers {
-    /// Breakers of these sequences; empty ones are none.
-    pub fn new(sequences: impl IntoIterator<Item = Vec<u32>>) -> Self {
-        let mut tails: HashMap<u32, Vec<Vec<u32>>> = HashMap::new();
-        for sequence in sequences {
-            if let Some((first, tail)) = sequence.split_first() {
-                let known = tails.entry(*first).or_default();
-                if !known.iter().any(|other| other == tail) {
-                    known.push(tail.to_vec());
-                }
-            }
-        }
-        Self { tails }
+    /// Breakers of these texts (≤ 40 bytes each; empty ones are none) among tokens that spell so.
+    pub fn new(texts: &[String], spelling: Arc<dyn Spelling>) -> Self {
+        let texts = texts.iter().filter(|text| !text.is_empty()).map(|text| text.clone().into_bytes()).collect();
+        Self { texts, spelling, tail: Vec::new() }
     }
 
-    /// Whether the token alone is a breaker.
+    /// Takes `id` in; whether a breaker ends in it.
+    fn ends_in(&mut self, id: u32) -> bool {
+        let bytes = self.spelling.bytes(id);
+        let before = self.tail.len();
+        self.tail.extend_from_slice(bytes);
+        let ends = |text: &Vec<u8>| contains(&self.tail[before.saturating_sub(text.len() - 1)..], text);
+        let broken = self.texts.iter().any(ends);
+        self.tail.drain(..self.tail.len().saturating_sub(LONGEST_BREAKER - 1));
+        broken
+    }
+
+    /// Whether a breaker is in the token alone.
     fn has(&self, id: u32) -> bool {
-        self.tails.get(&id).is_some_and(|tails| tails.iter().any(Vec::is_empty))
+        self.texts.iter().any(|text| contains(self.spelling.bytes(id), text))
     }
+}
 
-    /// How many tokens of `tokens` come after the last breaker in them.
-    fn after_last(&self, tokens: &[u32]) -> usize {
-        for (at, id) in tokens.iter().enumerate().rev() {
-            let after = &tokens[at + 1..];
-            let tails = self.tails.get(id).into_iter().flatten();
-            if let Some(longest) = tails.filter(|tail| after.starts_with(tail)).map(Vec::len).max() {
-                return after.len() - longest;
-            }
-        }
-        tokens.len()
-    }
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
 }
 
 /// What was said, and what DRY makes of it.
@@ -57,9 +64,11 @@ pub(crate) struct Dry {
     base: f64,
     allowed: usize,
     window: usize,
-    breakers: Breakers,
+    breakers: Option<Breakers>,
     /// The last tokens, `window` of them or up to twice as many.
     said: Vec<u32>,
+    /// Tokens said since a breaker ended.
+    unbroken: usize,
     /// Of each token of `said`, read backwards: how many from it on equal the end of `said`, read backwards too.
     repeats: Vec<usize>,
     /// The tokens to lower, each with its longest repetition.
@@ -67,7 +76,7 @@ pub(crate) struct Dry {
 }
 
 impl Dry {
-    pub(crate) fn new(options: &Options, breakers: Breakers) -> Self {
+    pub(crate) fn new(options: &Options, breakers: Option<Breakers>) -> Self {
         Self {
             multiplier: options.multiplier.into(),
             base: options.base.into(),
@@ -75,6 +84,7 @@ impl Dry {
             window: options.window as usize,
             breakers,
             said: Vec::new(),
+            unbroken: 0,
             repeats: Vec::new(),
             lowered: Vec::new(),
         }
@@ -86,6 +96,8 @@ impl Dry {
             self.said.drain(..self.said.len() - self.window);
         }
         self.said.push(id);
+        let broken = self.breakers.as_mut().is_some_and(|breakers| breakers.ends_in(id));
+        self.unbroken = if broken { 0 } else { self.unbroken + 1 };
     }
 
     /// Lowers what would prolong a repetition.
@@ -101,19 +113,19 @@ impl Dry {
     fn find(&mut self) {
         let said = &self.said[self.said.len().saturating_sub(self.window)..];
         self.lowered.clear();
-        let longest = self.breakers.after_last(said);
+        let longest = self.unbroken.min(said.len());
         if longest < self.allowed || said.len() < 2 {
             return;
         }
         repeats(said, &mut self.repeats);
-        for (back, &length) in self.repeats.iter().enumerate().skip(1) {
-            let follows = said[said.len() - back];
-            if length.min(longest) >= self.allowed && !self.breakers.has(follows) {
-                self.lowered.push((follows, length.min(longest)));
-            }
+        for (back, &length) in self.repeats.iter().enumerate().skip(1).filter(|(_, length)| **length >= self.allowed) {
+            self.lowered.push((said[said.len() - back], length.min(longest)));
         }
         self.lowered.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
         self.lowered.dedup_by_key(|(id, _)| *id);
+        if let Some(breakers) = &self.breakers {
+            self.lowered.retain(|(id, _)| !breakers.has(*id));
+        }
     }
 }
 
@@ -154,10 +166,20 @@ fn power(mut base: f64, mut exponent: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::Bracketed;
 
-    fn dry(allowed_length: u32, window: u32, breakers: &[&[u32]]) -> Dry {
+    fn dry(allowed_length: u32, window: u32, breakers: &[&str]) -> Dry {
         let options = Options { multiplier: 1.0, allowed_length, window, ..Options::default() };
-        Dry::new(&options, Breakers::new(breakers.iter().map(|ids| ids.to_vec())))
+        let breakers: Vec<String> = breakers.iter().map(|text| (*text).to_owned()).collect();
+        Dry::new(&options, Some(Breakers::new(&breakers, Arc::new(Bracketed::default()))))
+    }
+
+    #[test]
+    fn a_breaker_is_seen_in_any_cut_and_once() {
+        let mut breakers = Breakers::new(&["1><2".to_owned(), ">".repeat(40)], Arc::new(Bracketed::default()));
+        let ends: Vec<bool> = [1, 2, 1, 12, 2, 1, 1, 2].into_iter().map(|id| breakers.ends_in(id)).collect();
+        assert_eq!(ends, [false, true, false, false, false, false, false, true]);
+        assert!(breakers.tail.len() < LONGEST_BREAKER);
     }
 
     fn lowered(mut dry: Dry, said: &[u32]) -> Vec<(u32, usize)> {
@@ -178,10 +200,12 @@ mod tests {
     #[test]
     fn a_breaker_ends_a_repetition_and_is_not_lowered() {
         let said = [1, 2, 3, 9, 1, 2, 4, 9, 1, 2];
-        assert_eq!(lowered(dry(2, 99, &[&[9]]), &said), [(3, 2), (4, 2)]);
-        assert_eq!(lowered(dry(2, 99, &[&[9, 1]]), &said), [], "a breaker of two tokens, one token before the end");
-        assert_eq!(lowered(dry(1, 99, &[&[9, 1]]), &said), [(3, 1), (4, 1)]);
-        assert_eq!(lowered(dry(2, 99, &[&[4]]), &said), [(3, 2)]);
+        assert_eq!(lowered(dry(2, 99, &["<9>"]), &said), [(3, 2), (4, 2)]);
+        assert_eq!(lowered(dry(2, 99, &["9><1"]), &said), [], "in two tokens, the second but one before the end");
+        assert_eq!(lowered(dry(1, 99, &["9><1"]), &said), [(3, 1), (4, 1)]);
+        assert_eq!(lowered(dry(2, 99, &["<4>"]), &said), [(3, 2)]);
+        let across = "4><9><1";
+        assert_eq!(lowered(dry(1, 99, &[across]), &said), [(3, 1), (4, 1)], "in three tokens");
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod sweep;
 mod window;
 
 pub use batch::{Job, sample_all};
-pub use dry::Breakers;
+pub use dry::{Breakers, Spelling};
 pub use isa::Isa;
 pub use sampler::{Choice, Sampler, Texts};
 

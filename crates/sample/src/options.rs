@@ -2,6 +2,7 @@
 
 use wick_spec::{ChainStep, Draw, Error, LogitBias, Result, Sampling};
 
+use crate::dry::LONGEST_BREAKER;
 use crate::mirostat::{Cut, Mirostat};
 
 /// Temperatures below this are greedy: dividing by them would leave the range of f32, and tokens whose logits differ by
@@ -177,6 +178,11 @@ fn check(options: &Sampling, vocab: usize) -> Result<()> {
     range("dryBase", o.dry.base, 1.0, finite, "1 or a finite number above it")?;
     if o.dry.allowed_length == 0 {
         return Err(Error::invalid_request("dryAllowedLength is 0; it must be 1 or more."));
+    }
+    if let Some(long) = o.dry.breakers.iter().map(String::len).find(|len| *len > LONGEST_BREAKER) {
+        return Err(Error::invalid_request(format!(
+            "drySequenceBreakers has a text of {long} bytes; they may have up to {LONGEST_BREAKER}."
+        )));
     }
     if let Draw::MirostatV1(target) | Draw::MirostatV2(target) = o.draw {
         range("mirostatTau", target.tau, least, 100.0, "above 0 and at most 100 bits")?;

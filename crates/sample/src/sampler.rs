@@ -25,12 +25,12 @@ pub struct Choice {
 }
 
 /// What the texts among the options are as tokens; whoever has the tokenizer says it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Texts {
     /// The tokens of [`Sampling::banned_texts`].
     pub banned: Vec<u32>,
-    /// What [`wick_spec::Dry::breakers`] become.
-    pub breakers: Breakers,
+    /// What [`wick_spec::Dry::breakers`] become; `None` is none.
+    pub breakers: Option<Breakers>,
 }
 
 /// Chooses the tokens of one sequence: owns its random numbers, what it remembers of earlier tokens, and its buffers.

@@ -105,6 +105,16 @@ vectorised! {
 }
 
 vectorised! {
+    /// Divides every x of `logits` (v) by `divisor` > 0; a result beyond f32 is its largest value, `-inf` stays.
+    fn divide(logits: &mut [f32], divisor: f32) {
+        for x in logits {
+            let divided = (*x / divisor).clamp(f32::MIN, f32::MAX);
+            *x = if *x == f32::NEG_INFINITY { *x } else { divided };
+        }
+    }
+}
+
+vectorised! {
     /// `Σ e^d` and `Σ d e^d` with d = x - `max`, the largest; `-inf` counts as nothing.
     fn moments(logits: &[f32], max: f32) -> (f64, f64) {
         const LANES: usize = 8;
@@ -262,6 +272,7 @@ mod tests {
                 survey(isa, &x, &mut maxima);
                 let mut weights = x.clone();
                 weigh(isa, &mut weights, largest);
+                divide(isa, &mut weights, 0.7);
                 let sums = (sum_exp(isa, &x, largest), moments(isa, &x, largest), spread(isa, &x, largest));
                 let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
                 (bits(&maxima), bits(&weights), format!("{sums:?}"))

@@ -102,5 +102,7 @@ pub enum Event {
         usage: Usage,
         /// Wall-clock figures.
         timings: Timings,
+        /// The seed its tokens were drawn with, given or drawn from the system; below 2^53 unless given larger.
+        seed: u64,
     },
 }

@@ -6,9 +6,11 @@ mod promises;
 mod stages;
 mod statistics;
 
+use std::sync::Arc;
+
 use wick_spec::{ChainStep, Sampling};
 
-use crate::{Breakers, Sampler, Texts};
+use crate::{Breakers, Sampler, Spelling, Texts};
 
 /// Options whose every stage is off, with the default chain and a seed.
 fn off() -> Sampling {
@@ -26,9 +28,26 @@ const STEPS: [ChainStep; 10] = {
     steps
 };
 
+/// Tokens that are spelled `<7>`.
+#[derive(Debug)]
+pub(crate) struct Bracketed(Vec<String>);
+
+impl Default for Bracketed {
+    fn default() -> Self {
+        Self((0..400).map(|id| format!("<{id}>")).collect())
+    }
+}
+
+impl Spelling for Bracketed {
+    fn bytes(&self, id: u32) -> &[u8] {
+        self.0.get(id as usize).map_or(&[], |text| text.as_bytes())
+    }
+}
+
 /// A sampler that has seen `tokens`. Breakers are written as token ids.
 fn sampler(options: &Sampling, vocab: usize, tokens: &[u32]) -> Sampler {
-    let breakers = Breakers::new(options.dry.breakers.iter().filter_map(|text| Some(vec![text.parse().ok()?])));
+    let breakers: Vec<String> = options.dry.breakers.iter().map(|id| format!("<{id}>")).collect();
+    let breakers = Some(Breakers::new(&breakers, Arc::new(Bracketed::default())));
     let mut sampler = Sampler::with_texts(options, vocab, Texts { breakers, ..Texts::default() }).unwrap();
     tokens.iter().for_each(|&id| sampler.accept(id));
     sampler
