@@ -22,34 +22,53 @@ impl Candidates<'_> {
         }
     }
 
-    /// The token whose logit plus Gumbel noise is the largest; `None` when none is left.
-    ///
-    /// A token's noise is `-ln(-ln u)` with u in (0, 1) made of `key` and its id, whichever others are left. It beats a score s
-    /// only if `u > e^(-e^(x - s)) ≥ 1 - e^(x - s)`, so the logarithms are taken of few.
+    /// The token whose logit plus Gumbel noise is the largest, the noise made of `key`; `None` when none is left.
     pub(crate) fn gumbel(&self, key: u64) -> Option<u32> {
-        let mut best: Option<(f64, u32)> = None;
-        let mut take = |id: u32, logit: f32| {
-            let u = noise(key, id);
-            if let Some((score, _)) = best {
-                let lead = (f64::from(logit) - score).min(0.0) as f32;
-                // The bound is widened by what `exp` may be off.
-                if 1.0 - u > f64::from(exp(lead)) * 1.000_001 + 1e-37 {
-                    return;
-                }
+        let mut race = Race { key, best: None };
+        if self.narrowed {
+            for block in self.scratch.list.chunks(BLOCK) {
+                let most = block.iter().fold(f32::NEG_INFINITY, |m, c| m.max(c.logit));
+                race.run(most, block.iter().map(|c| (c.id, c.logit)));
             }
-            let score = f64::from(logit) - ln(-ln(u));
-            if best.is_none_or(|(most, _)| score > most) {
-                best = Some((score, id));
-            }
-        };
-        match self.narrowed {
-            true => self.scratch.list.iter().for_each(|c| take(c.id, c.logit)),
-            false => {
-                let left = self.logits.iter().enumerate().filter(|(_, logit)| **logit > f32::NEG_INFINITY);
-                left.for_each(|(id, logit)| take(id as u32, *logit));
+        } else {
+            for ((block, logits), most) in self.logits.chunks(BLOCK).enumerate().zip(&self.scratch.maxima) {
+                race.run(*most, (block * BLOCK..).map(|id| id as u32).zip(logits.iter().copied()));
             }
         }
-        best.map(|(_, id)| id)
+        race.best.map(|(_, id)| id)
+    }
+}
+
+/// Logits plus Gumbel noise, the largest so far and whose it is.
+///
+/// A token's noise is `-ln(-ln u)` with u in (0, 1) made of the key and its id, whichever others are left. With it a token beats
+/// a score s only if `u > e^(-e^(x - s)) ≥ 1 - e^(x - s)`, so the logarithms are taken of few, and e^x once a block.
+struct Race {
+    key: u64,
+    best: Option<(f64, u32)>,
+}
+
+impl Race {
+    /// Lets tokens take part, `most` being the largest of their logits.
+    fn run(&mut self, most: f32, tokens: impl Iterator<Item = (u32, f32)>) {
+        let mut chance = self.chance(most);
+        for (id, logit) in tokens {
+            let u = noise(self.key, id);
+            if 1.0 - u > chance || logit == f32::NEG_INFINITY {
+                continue;
+            }
+            let score = f64::from(logit) - ln(-ln(u));
+            if self.best.is_none_or(|(best, _)| score > best) {
+                self.best = Some((score, id));
+                chance = self.chance(most);
+            }
+        }
+    }
+
+    /// A bound on the probability that a logit beats the best score, widened by what `exp` may be off.
+    fn chance(&self, logit: f32) -> f64 {
+        let lead = |(best, _): (f64, u32)| (f64::from(logit) - best).min(0.0) as f32;
+        self.best.map(lead).map_or(1.0, |lead| f64::from(exp(lead)) * 1.000_001 + 1e-37)
     }
 }
 
