@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use wick_sample::Sampler;
-use wick_spec::Sampling;
+use wick_spec::{Draw, Dry, Mirostat, Sampling};
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
@@ -54,5 +54,12 @@ fn a_token_allocates_nothing_but_its_alternatives() {
     assert_eq!(allocations(Sampling { top_p: 0.5, ..off.clone() }), 0);
     assert_eq!(allocations(Sampling { presence_penalty: 0.5, ..off.clone() }), 0);
     assert_eq!(allocations(Sampling { logprobs: Some(0), ..off.clone() }), 0);
-    assert_eq!(allocations(Sampling { logprobs: Some(5), ..off }), 1);
+    assert_eq!(allocations(Sampling { logprobs: Some(5), ..off.clone() }), 1);
+    assert_eq!(allocations(Sampling { typical_p: 0.5, top_n_sigma: 2.0, xtc_probability: 0.5, ..off.clone() }), 0);
+    assert_eq!(allocations(Sampling { dynamic_temperature_range: 0.5, banned_tokens: vec![7], ..off.clone() }), 0);
+    let dry = Dry { multiplier: 0.8, allowed_length: 1, window: 50, breakers: Vec::new(), ..Dry::default() };
+    assert_eq!(allocations(Sampling { dry, ..off.clone() }), 0);
+    for draw in [Draw::GumbelMax, Draw::MirostatV1(Mirostat::default()), Draw::MirostatV2(Mirostat::default())] {
+        assert_eq!(allocations(Sampling { draw, ..off.clone() }), 0, "{draw:?}");
+    }
 }
