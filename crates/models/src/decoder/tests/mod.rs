@@ -7,6 +7,8 @@ use wick_testkit::{Checkpoint, Shape};
 use wick_weights::Tensors;
 use wick_weights::gguf::{Metadata, Value};
 
+mod families;
+
 use super::family::Family;
 use super::names::{Format, MODEL_PARTS, Part};
 use super::{folder, from_gguf};
