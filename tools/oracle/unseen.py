@@ -1,6 +1,6 @@
 """Checkpoints that no test has seen, in both formats: drawn anew from a seed, with other sizes, options and texts.
 
-    python tools/oracle/unseen.py SEED OUT      # check.mjs runs it
+    python tools/oracle/unseen.py SEED OUT [TEXT]      # TEXT: only the checkpoints with it in their names; then check.mjs
 
 Below OUT: checkpoints/NAME/ are Hugging Face folders with an expected.json (tools/fixtures/README.md says what is in it);
 foreign/NAME.TYPE.gguf are files by PyPI's gguf, the permutation of llama's q and k written anew (tools/fixtures/foreign.py).
@@ -20,13 +20,26 @@ import torch
 from gguf import GGMLQuantizationType as Type
 from gguf import quants
 from gguf.constants import GGML_QUANT_SIZES
-from transformers import LlamaConfig, Qwen2Config, Qwen3Config
+from transformers import (
+    Gemma2Config,
+    Gemma3TextConfig,
+    GemmaConfig,
+    GraniteConfig,
+    LlamaConfig,
+    Ministral3Config,
+    MistralConfig,
+    Olmo2Config,
+    Phi3Config,
+    Qwen2Config,
+    Qwen3Config,
+    SmolLM3Config,
+)
 from transformers.utils.logging import disable_progress_bar
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "fixtures"))
 import checkpoints  # noqa: E402
 import foreign  # noqa: E402
-from checkpoints import LLAMA3_ROPE, Checkpoint, draw, sizes  # noqa: E402
+from checkpoints import LLAMA3_ROPE, YARN, Checkpoint, draw, longrope, sizes  # noqa: E402
 from vocabularies import llama_bpe, llama_spm, qwen2_bpe, qwen3_bpe  # noqa: E402
 
 CONTEXT = 512
@@ -84,7 +97,63 @@ def folders(rng: random.Random) -> dict[str, Checkpoint]:
     }
     # SentencePiece learns as many pieces as the text gives, and the vocabulary is counted in full.
     made["llama-blocks"] = replace(made["llama-blocks"], sizes=made["llama-blocks"].sizes | {"vocab_size": rng.randint(330, 352)})
-    return made
+    return made | newer(rng, dtype, tied, theta)
+
+
+def newer(rng: random.Random, dtype, tied, theta) -> dict[str, Checkpoint]:
+    """The families that are more than llama and two norms."""
+    plain = lambda **more: shape(rng, tie_word_embeddings=tied(), **more)  # noqa: E731
+    small = lambda low, high: round(rng.uniform(low, high), 3)  # noqa: E731
+    width = lambda: 2 * rng.randint(3, 12)  # noqa: E731
+    yarn = YARN | {"factor": rng.choice([2.0, 8.0]), "original_max_position_embeddings": rng.choice([16, 40])}
+    ministral = {"mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": small(0.1, 0.5)}
+    unbetad = {k: v for k, v in yarn.items() if "beta" not in k} | {"rope_theta": rng.choice([50.0, 500.0])}
+
+    def gemma(**more) -> dict:
+        d = width()
+        scale = {} if "query" not in more else {"query_pre_attn_scalar": d}
+        return shape(rng, **{k: v for k, v in more.items() if k != "query"} | {"head_dim": d} | scale)
+
+    def phi(original: int, window: int | None = None, **more) -> dict:
+        drawn = plain(sliding_window=window, original_max_position_embeddings=original, **more)
+        d = drawn["hidden_size"] // drawn["num_attention_heads"]
+        pairs = max(1, int(d * 0.75) // 2)
+        # The factor is exact in binary, and the elements are even.
+        return drawn | {"rope_parameters": longrope(original, pairs, partial_rotary_factor=2 * pairs / d)}
+
+    kinds = {
+        "full_attention": {"rope_type": "linear", "rope_theta": rng.choice([1e4, 1e6]), "factor": rng.choice([2.0, 8.0])},
+        "sliding_attention": {"rope_type": "default", "rope_theta": rng.choice([300.0, 1e4])},
+    }
+    granite = {
+        "embedding_multiplier": small(1, 12),
+        "attention_multiplier": small(0.1, 0.5),
+        "residual_multiplier": small(0.2, 1),
+        "logits_scaling": small(0.5, 2),
+    }
+    windowed = lambda: {"sliding_window": rng.randint(3, 20)}  # noqa: E731
+    gemma2 = dict(query=True, **windowed(), attn_logit_softcapping=small(4, 50), final_logit_softcapping=small(10, 30))
+    gemma3 = dict(query=True, **windowed(), rope_parameters=kinds)
+    return {
+        "llama-yarn": Checkpoint(LlamaConfig, llama_bpe, plain(rope_parameters=unbetad), dtype(), legacy_config=True),
+        "mistral": Checkpoint(MistralConfig, llama_bpe, plain(sliding_window=None, head_dim=width()), dtype()),
+        "mistral-window": Checkpoint(MistralConfig, llama_bpe, plain(**windowed(), rope_parameters=theta()), dtype()),
+        "ministral3": Checkpoint(Ministral3Config, llama_bpe, plain(head_dim=width(), rope_parameters=yarn | ministral), dtype()),
+        "smollm3": Checkpoint(SmolLM3Config, llama_bpe, plain() | {"num_hidden_layers": rng.randint(4, 6)}, dtype()),
+        "granite": Checkpoint(GraniteConfig, llama_bpe, plain(**granite), dtype(), legacy_config=True),
+        "olmo2": Checkpoint(Olmo2Config, qwen2_bpe, shape(rng, tie_word_embeddings=False), dtype()),
+        "phi": Checkpoint(Phi3Config, llama_bpe, plain(sliding_window=None), dtype()),
+        "phi-long": Checkpoint(Phi3Config, qwen2_bpe, phi(rng.choice([12, 16])), dtype()),
+        # Comes to be longer than the original context while it answers, and has a window.
+        "phi-across": Checkpoint(Phi3Config, llama_bpe, phi(90, window=rng.randint(3, 20)), dtype()),
+        "gemma": Checkpoint(GemmaConfig, llama_bpe, gemma(), dtype()),
+        "gemma2": Checkpoint(Gemma2Config, llama_bpe, gemma(**gemma2), dtype()),
+        "gemma3": Checkpoint(Gemma3TextConfig, llama_bpe, gemma(**gemma3) | {"num_hidden_layers": rng.randint(6, 8)}, dtype()),
+    }
+
+
+# llama.cpp has no window for qwen2, mistral and phi3, and no biases for qwen3; of longrope it goes by the window that was asked for.
+OTHERWISE = ("qwen2-window", "qwen3-biases", "mistral-window", "phi-across")
 
 
 def random_blocks(rng: np.random.Generator, rows: int, columns: int, dtype: Type, spread: float) -> np.ndarray:
@@ -183,21 +252,20 @@ def pre_tokenizer(checkpoint: Checkpoint) -> str | None:
     return {llama_bpe: "llama-bpe", llama_spm: None}.get(checkpoint.vocabulary, "qwen2")
 
 
-def main(seed: int, out: Path) -> None:
+def main(seed: int, out: Path, only: str) -> None:
     rng = random.Random(seed)
     checkpoints.PROMPT = " ".join(rng.choices(WORDS, k=12))
     checkpoints.OUT = out / "checkpoints"
     checkpoints.clear = told_apart
     checkpoints.telling = lambda _chosen, _text: True
     (out / "foreign").mkdir(parents=True, exist_ok=True)
-    drawn, large = folders(rng), wide(rng)
+    drawn, large = ({k: v for k, v in made.items() if only in k} for made in (folders(rng), wide(rng)))
     for name, checkpoint in (drawn | large).items():
         checkpoints.CHECKPOINTS[name] = checkpoint
         checkpoints.draw = calm if name.endswith(("-blocks", "-k")) else draw
         checkpoints.write(name, first_seed=1000 * seed)
     for name, checkpoint in drawn.items():
-        # llama.cpp has no window for qwen2, and no biases for qwen3.
-        if name in ("qwen2-window", "qwen3-biases"):
+        if name in OTHERWISE:
             continue
         for dtype in PLAIN + (BLOCKS_OF_32 if name.endswith("-blocks") else []):
             foreign.write(name, dtype, pre_tokenizer(checkpoint), out)
@@ -212,4 +280,4 @@ def main(seed: int, out: Path) -> None:
 if __name__ == "__main__":
     disable_progress_bar()
     torch.set_num_threads(1)
-    main(int(sys.argv[1]), Path(sys.argv[2]).resolve())
+    main(int(sys.argv[1]), Path(sys.argv[2]).resolve(), sys.argv[3] if len(sys.argv) > 3 else "")
