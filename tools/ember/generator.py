@@ -267,19 +267,19 @@ def fact(rng: random.Random) -> tuple[str, str]:
 
 def exchanges(rng: random.Random) -> list[tuple[str, str]]:
     """Questions and answers of one chat. Facts and sums are short, so several come together, and a step is spent on learning."""
-    dice = rng.random()
-    if dice < 0.22:
+    kind = rng.choices(("story", "facts", "sums", "talk", "echo"), (36, 27, 22, 10, 5))[0]
+    if kind == "story":
+        turns = [ask(rng)]
+    elif kind == "facts":
         turns = [fact(rng) for _ in range(rng.randint(1, 5))]
-    elif dice < 0.36:
-        turns = [sums.ask(rng, fill) for _ in range(rng.randint(1, 10))]
-    elif dice < 0.47:
-        turns = [greeting(rng) if rng.random() < 0.2 else talk(rng, rng.choice(list(TALK)))]
+    elif kind == "sums":
+        turns = [sums.ask(rng, fill) for _ in range(rng.randint(1, 12))]
+    elif kind == "echo":
+        turns = [echo(rng, most=rng.choice((1, 4, 12)))]
+    else:
+        turns = [greeting(rng) if rng.random() < 0.3 else talk(rng, rng.choice(list(TALK)))]
         if rng.random() < 0.4:
             turns.append(rng.choice((ask, fact, lambda r: sums.ask(r, fill)))(rng))
-    elif dice < 0.5:
-        turns = [echo(rng)]
-    else:
-        turns = [ask(rng)]
     if rng.random() < 0.1:
         turns.append(talk(rng, rng.choice(("thanks", "goodbye", "thanks", "identity", "wick"))))
     if rng.random() < 0.08:
