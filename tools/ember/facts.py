@@ -12,10 +12,17 @@ HOW = [
     "[Tell me|Show me|Explain|Please explain|Can you tell me|Do you know] how to {do}{wick}[.|?]",
     "[Can I|Is it possible to|Can wick] {do}?",
     "[How to|Help me] {do}{wick}[?|.|]",
-    "[What is the way to|What do I need to|What must I write to|Which call do I need to] {do}{wick}?",
+    "[What is the way to|What do I need to|What must I write to|Which call do I need to|What does it take to|Which option do I need to] {do}{wick}?",
+    "[I am trying to|Let me|Now I have to|My program should|We have to] {do}{wick}[.|. Any idea?|, please.]",
+    "[Is there a way to|Any way to|Is there a call to|Where do I look to|Who can] {do}{wick}?",
+    "How [may|might|must|shall] [I|one|somebody|a program] {do}{wick}?",
+    "{do}[?|, please.|, how?||.]",
 ]
 WHERE = [" in wick", " with wick", " in Node", "", "", "", "", ""]
 FRONTS = ["Hey, ", "Ember, ", "Please: ", "Quick question: ", "Hello! ", "I have a question. ", "Ok. ", "And "] + [""] * 40
+
+# Left out of a question in which only what matters is said: "stream text", "need GPU?".
+FILLERS = set("a an the i we you one do does can could would should is are am to of in for with my me it please how what and there".split())
 
 FACTS = [
     (["install [wick|it|this|the package]", "get [wick|started|this running]", "set up wick", "add wick to my project"],

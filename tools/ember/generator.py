@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import plots
 import sums
 import words
-from facts import FACTS, FRONTS, HOW, WHERE
+from facts import FACTS, FILLERS, FRONTS, HOW, WHERE
 from held import is_held
 from talk import TALK
 
@@ -255,6 +255,8 @@ def fact(rng: random.Random) -> tuple[str, str]:
     # A task holds choices, not holes, so it goes into the wording before choices are made.
     question = rng.choice(HOW).replace("{do}", rng.choice(tasks)) if of_task else rng.choice(questions)
     question = fill(question, {"wick": rng.choice(WHERE)}, rng).strip()
+    if rng.random() < 0.25:
+        question = " ".join(word for word in question.split() if word.lower() not in FILLERS or rng.random() < 0.5) or question
     front = rng.choice(FRONTS)
     if front and not question.startswith("I "):
         question = front + question[0].lower() + question[1:]
@@ -267,7 +269,7 @@ def fact(rng: random.Random) -> tuple[str, str]:
 
 def exchanges(rng: random.Random) -> list[tuple[str, str]]:
     """Questions and answers of one chat. Facts and sums are short, so several come together, and a step is spent on learning."""
-    kind = rng.choices(("story", "facts", "sums", "talk", "echo"), (36, 27, 22, 10, 5))[0]
+    kind = rng.choices(("story", "facts", "sums", "talk", "echo"), (40, 21, 22, 13, 4))[0]
     if kind == "story":
         turns = [ask(rng)]
     elif kind == "facts":
