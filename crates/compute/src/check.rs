@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use wick_spec::{Error, Result};
-use wick_weights::{Tensor, TensorInfo, Tensors};
+use wick_weights::{DType, Tensor, TensorInfo, Tensors};
 
 use crate::{Attention, BLOCK, Batch, HeadNorm, Input, Linear, Mlp, Norm, NormOver, Plan, Span, Step};
 
@@ -58,9 +58,11 @@ pub(crate) fn check_shapes<'a>(plan: &'a Plan, tensors: &dyn Tensors) -> Result<
     check_plan(plan)?;
     let mut weights = weights(plan, tensors)?;
     for weight in &mut weights {
-        // Asking for the tensor also refuses a type that cannot be decoded.
-        let tensor = tensors.tensor(weight.name)?;
-        let found = &tensor.info().shape;
+        let TensorInfo { dtype, shape: found } = info(tensors, weight.name)?;
+        // Asking for the tensor may take as long as making it, and is done here only for what refuses such a type by name.
+        if matches!(dtype, DType::Other(_)) {
+            tensors.tensor(weight.name)?;
+        }
         weight.whole = found.iter().product::<usize>() as u64;
         // Of some rows there may be more; those that are named have to be there.
         let mut expected = weight.shape.clone();

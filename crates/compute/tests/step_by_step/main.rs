@@ -6,12 +6,13 @@
 mod options;
 
 use std::slice::from_ref;
+use std::sync::Mutex;
 
 use wick_compute::reference::Reference;
 use wick_compute::{BLOCK, Backend, Batch, Input, Outputs, Plan, Program, Row, Span, Step, Want, Wanted};
-use wick_spec::{Code, Stop};
-use wick_testkit::{Random, Shape, assert_close, largest_difference};
-use wick_weights::Tensors;
+use wick_spec::{Code, Result, Stop};
+use wick_testkit::{Checkpoint, Random, Shape, assert_close, largest_difference};
+use wick_weights::{Tensor, TensorInfo, Tensors};
 
 /// A backend and how far it may stray.
 struct Case {
@@ -395,6 +396,42 @@ fn a_tensor_that_differs_from_the_plan_is_named() {
             }
         }
     }
+}
+
+/// Tensors that count how often they are asked for.
+struct Counted {
+    tensors: Checkpoint,
+    asked: Mutex<usize>,
+}
+
+impl Tensors for Counted {
+    fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.tensors.info(name)
+    }
+
+    fn tensor(&self, name: &str) -> Result<Tensor> {
+        *self.asked.lock().expect("nobody panicked") += 1;
+        self.tensors.tensor(name)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.tensors.names()
+    }
+}
+
+#[test]
+fn tensors_are_asked_for_once_and_not_to_count_their_bytes() {
+    each(|case, shape, _| {
+        let tensors = Counted { tensors: shape.checkpoint(7), asked: Mutex::new(0) };
+        let asked = || *tensors.asked.lock().expect("nobody panicked");
+        case.backend.cost(&shape.plan(), &tensors, 1).expect("the plan fits its tensors");
+        assert_eq!(asked(), 0, "one that is quantised while loading would be quantised for it");
+        case.backend.prepare(&shape.plan(), &tensors, &mut |_| {}, &Stop::default()).expect("it loads");
+        // A tied head is asked for as table and as matrix; of shared tensors each part is, while another is held.
+        let a_layer = 2 * (1 + usize::from(shape.qkv_bias)) + 1 + usize::from(shape.other_bias);
+        let parts = if shape.extras.fused { a_layer * shape.layers } else { 0 };
+        assert!(asked() <= tensors.names().len() + usize::from(shape.tied) + parts, "{} times", asked());
+    });
 }
 
 #[test]
