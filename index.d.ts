@@ -74,6 +74,10 @@ export declare class NativeSession {
   next(): Promise<NativeOutcome<Array<NativeEvent> | null>>
   /** Answers an `Overflow` event with a shorter prompt; what was generated so far is kept. */
   resume(prompt: NativePrompt): NativeOutcome<null>
+  /** Answers a `Token` event: the token is taken, or `replacement` stands in its place. */
+  feed(replacement?: Array<number> | undefined | null): NativeOutcome<null>
+  /** Answers a `Token` event: the answer ends before the token. */
+  finish(): NativeOutcome<null>
   /** Ends the work between two layers; `next` resolves with `cancelled`. */
   cancel(): void
 }
@@ -111,6 +115,7 @@ export interface NativeConvertOptions {
 export type NativeEvent =
   | { type: 'Start'; warnings: Array<string> }
   | { type: 'TextDelta'; text: string; tokens: Array<NativeToken> }
+  | { type: 'Token'; token: NativeToken }
   | { type: 'Overflow'; promptTokens: number; completionTokens: number; contextTokens: number }
   | { type: 'Finish'; reason: string; stop?: string; usage: NativeUsage; timings: NativeTimings; seed: number }
 
@@ -230,6 +235,8 @@ export interface NativeRequest {
   maxTokens?: number
   stop?: Array<string>
   ignoreEnd?: boolean
+  /** Emits `Token` for each token sampled and waits for `feed`. */
+  askTokens?: boolean
   /** `error` (default) or `ask`. */
   overflow?: string
 }

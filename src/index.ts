@@ -20,7 +20,9 @@ export type {
   Progress,
   QuantizeOptions,
   TensorInfo,
+  TokenGenerator,
   TokenizeOptions,
+  TokensRequest,
   WeightsDtype,
 } from './local/index.js'
 export type * from './spec/index.js'

@@ -1,5 +1,5 @@
 import { expectTypeOf, test } from 'vitest'
-import { generate, type GenerateResult, isWickError, load, type LocalModel, Run, type StreamPart, type ToolCall, type WickError } from '../../src/index.js'
+import { generate, type GenerateResult, isWickError, load, type LocalModel, Run, type StreamPart, type TokenAnswer, type TokenGenerator, type ToolCall, type WickError } from '../../src/index.js'
 
 const model = {} as LocalModel
 
@@ -48,6 +48,22 @@ test('prompt, messages and raw exclude each other', () => {
   generate({ model, prompt: 'Hi', draw: 'mirostat' })
   // @ts-expect-error no such stage
   generate({ model, prompt: 'Hi', chain: ['top-z'] })
+})
+
+test('a hook may keep, replace or stop', () => {
+  generate({ model, prompt: 'Hi', onToken: () => {} })
+  generate({ model, prompt: 'Hi', onToken: async ({ id }, alternative) => [id, alternative] })
+  generate({ model, prompt: 'Hi', onToken: ({ text, logprob }) => (text === '!' && (logprob ?? 0) < -1 ? 'stop' : Uint32Array.of(1)) })
+  // @ts-expect-error no such answer
+  generate({ model, prompt: 'Hi', onToken: () => 'go' })
+})
+
+test('tokens are fed through next', () => {
+  const tokens = model.tokens({ prompt: { text: 'Hi' } })
+  expectTypeOf(tokens).toEqualTypeOf<TokenGenerator>()
+  expectTypeOf(tokens.next).parameters.toEqualTypeOf<[] | [TokenAnswer]>()
+  // @ts-expect-error nothing to continue
+  model.tokens({ sampling: { temperature: 0 } })
 })
 
 test('load gives a model', () => {

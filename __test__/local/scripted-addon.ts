@@ -45,6 +45,18 @@ export class ScriptedSession implements native.NativeSession {
     return ok(null)
   }
 
+  readonly fed: (readonly number[] | 'stop' | undefined)[] = []
+
+  feed(replacement?: number[] | null): native.NativeOutcome<null> {
+    this.fed.push(replacement ?? undefined)
+    return ok(null)
+  }
+
+  finish(): native.NativeOutcome<null> {
+    this.fed.push('stop')
+    return ok(null)
+  }
+
   cancel(): void {
     this.cancels += 1
     this.#wake()

@@ -60,6 +60,8 @@ pub enum NativeEvent {
     Start { warnings: Vec<String> },
     /// Text that can be shown: whole characters, stop texts removed. `tokens` is empty unless log-probabilities were asked for.
     TextDelta { text: String, tokens: Vec<NativeToken> },
+    /// A token was sampled and `askTokens` is set: the session waits for `feed`. Its logprob is NaN unless asked for.
+    Token { token: NativeToken },
     /// The window is full and `overflow` is `ask`: the session waits for `resume`.
     Overflow { prompt_tokens: u32, completion_tokens: u32, context_tokens: u32 },
     /// The end; nothing follows. `reason` is `stop` or `length`; `stop` the text that ended it; `seed` what the tokens were
@@ -102,6 +104,7 @@ impl From<Event> for NativeEvent {
             Event::TextDelta { text, tokens } => {
                 Self::TextDelta { text, tokens: tokens.into_iter().map(Into::into).collect() }
             }
+            Event::Token { token } => Self::Token { token: token.into() },
             Event::Overflow { prompt_tokens, completion_tokens, context_tokens } => {
                 Self::Overflow { prompt_tokens, completion_tokens, context_tokens }
             }

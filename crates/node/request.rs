@@ -33,6 +33,8 @@ pub struct NativeRequest {
     pub max_tokens: Option<u32>,
     pub stop: Option<Vec<String>>,
     pub ignore_end: Option<bool>,
+    /// Emits `Token` for each token sampled and waits for `feed`.
+    pub ask_tokens: Option<bool>,
     /// `error` (default) or `ask`.
     pub overflow: Option<String>,
 }
@@ -62,6 +64,7 @@ impl NativeRequest {
             max_tokens: self.max_tokens,
             stop: self.stop.unwrap_or_default(),
             ignore_end: self.ignore_end.unwrap_or(false),
+            ask_tokens: self.ask_tokens.unwrap_or(false),
             overflow: match self.overflow.as_deref() {
                 None | Some("error") => Overflow::Error,
                 Some("ask") => Overflow::Ask,

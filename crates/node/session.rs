@@ -3,6 +3,7 @@
 use napi::bindgen_prelude::{Env, Object};
 use napi_derive::napi;
 use wick_engine::Session;
+use wick_engine::spec::Fed;
 
 use crate::event::NativeEvent;
 use crate::outcome::{Outcome, promise};
@@ -30,6 +31,18 @@ impl NativeSession {
     #[napi(catch_unwind, ts_return_type = "NativeOutcome<null>")]
     pub fn resume(&self, prompt: NativePrompt) -> Outcome<()> {
         Outcome(self.0.resume(prompt.into()))
+    }
+
+    /// Answers a `Token` event: the token is taken, or `replacement` stands in its place.
+    #[napi(catch_unwind, ts_return_type = "NativeOutcome<null>")]
+    pub fn feed(&self, replacement: Option<Vec<u32>>) -> Outcome<()> {
+        Outcome(self.0.feed(replacement.map_or(Fed::Keep, Fed::Replace)))
+    }
+
+    /// Answers a `Token` event: the answer ends before the token.
+    #[napi(catch_unwind, ts_return_type = "NativeOutcome<null>")]
+    pub fn finish(&self) -> Outcome<()> {
+        Outcome(self.0.feed(Fed::End))
     }
 
     /// Ends the work between two layers; `next` resolves with `cancelled`.

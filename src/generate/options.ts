@@ -1,6 +1,6 @@
 /** What `generate` takes, and how it becomes what a model is asked. */
 import { check, WickError } from '../errors/index.js'
-import type { ChainStep, InfillPrompt, JsonObject, LanguageModel, LanguageRequest, Message, Overflow, Prompt, RawPrompt, SamplingOptions } from '../spec/index.js'
+import type { ChainStep, InfillPrompt, JsonObject, LanguageModel, LanguageRequest, Message, Overflow, Prompt, RawPrompt, SampledToken, SamplingOptions, TokenAnswer } from '../spec/index.js'
 import { type Preset, presets } from './presets.js'
 
 /** What goes through the model's chat template beside the conversation. */
@@ -73,6 +73,11 @@ interface Common extends SamplingOptions {
   readonly n?: number | undefined
   /** Goes on over end-of-text and end-of-turn tokens (for benches). Default false. */
   readonly ignoreEnd?: boolean | undefined
+  /**
+   * Is told each token before it is taken, and may return ids that stand in its place, or 'stop'; `alternative` is the answer's number
+   * (`n`). The model waits for it. Default: nobody is asked, and nothing waits.
+   */
+  readonly onToken?: ((token: SampledToken, alternative: number) => TokenAnswer | Promise<TokenAnswer>) | undefined
   /** When it aborts, the run throws its reason. */
   readonly signal?: AbortSignal | undefined
 }
@@ -146,6 +151,7 @@ const checks = {
   overflow: check.either("'error', 'shift' or a function", check.oneOf('error', 'shift'), check.callable),
   n: check.integer({ min: 1, max: 128 }),
   ignoreEnd: check.flag,
+  onToken: check.callable,
   signal: check.signal,
   preset: check.oneOf(...Object.keys(presets)),
   ...samplingChecks,
@@ -172,7 +178,7 @@ function chain(name: string, value: unknown): void {
 
 /** The request that checked options make; answer `index` of `n` has a seed of its own. */
 export function toRequest(options: GenerateOptions, index: number): LanguageRequest {
-  const { maxTokens, stop, ignoreEnd, overflow } = options
+  const { maxTokens, stop, ignoreEnd, overflow, onToken } = options
   const { seed, ...sampling } = toSampling(options)
   return {
     prompt: toPrompt(options),
@@ -181,6 +187,7 @@ export function toRequest(options: GenerateOptions, index: number): LanguageRequ
     ...(stop !== undefined && { stop: typeof stop === 'string' ? [stop] : stop }),
     ...(ignoreEnd !== undefined && { ignoreEnd }),
     ...(overflow !== undefined && { overflow }),
+    ...(onToken !== undefined && { onToken: (token: SampledToken) => onToken(token, index) }),
   }
 }
 

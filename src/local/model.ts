@@ -13,7 +13,8 @@ import type { NativeCancel, NativeModel, NativeOutcome } from './native.js'
 import { unwrap } from './outcome.js'
 import { shortening } from './overflow.js'
 import { ids, nativePrompt, nativeRequest } from './request.js'
-import { streamParts } from './session.js'
+import { type Opened, streamParts } from './session.js'
+import { sampledTokens, type TokenGenerator, type TokensRequest } from './tokens.js'
 
 /** How a text becomes tokens. */
 export interface TokenizeOptions {
@@ -44,6 +45,9 @@ export interface EvaluateOptions extends AbortOptions {
 const tokenizeChecks = { parseControl: check.flag, addSpecial: check.flag }
 const detokenizeChecks = { showControl: check.flag }
 const abortChecks = { signal: check.signal }
+// The engine checks what these hold, as it does for every request.
+const readBelow = (): void => {}
+const tokensChecks = { prompt: readBelow, sampling: check.object, maxTokens: check.integer({ min: 1, max: 0xffff_ffff }), stop: check.listOf(check.someText), ignoreEnd: check.flag, overflow: readBelow }
 const evaluateChecks = { ...abortChecks, positions: () => {} }
 
 /** A loaded model. Release it with `await using`, or `close()`. */
@@ -120,11 +124,20 @@ export class LocalModel implements LanguageModel {
 
   /** Streams one answer. `generate` is the comfortable way to ask for it. */
   stream(request: LanguageRequest, signal: AbortSignal): AsyncIterable<StreamPart> {
-    const counter = { countTokens: (prompt: Prompt) => this.countTokens(prompt), rawTokens: (prompt: RawPrompt) => this.#rawTokens(prompt) }
-    return streamParts(() => {
-      const shorten = shortening(request.prompt, request.overflow, counter)
-      return { session: unwrap(this.#native.generate(nativeRequest(request))), shorten }
-    }, signal)
+    return streamParts(() => this.#open(request), signal)
+  }
+
+  /**
+   * The tokens of one answer as they are sampled, end tokens too. A plain `for await` takes them as they are; `next(ids)` feeds other
+   * ids in place of the token yielded last, and `next('stop')` ends the answer before it. Nothing is sampled ahead.
+   */
+  tokens(request: TokensRequest, options: AbortOptions = {}): TokenGenerator {
+    check.checkOptions('tokens', options, abortChecks)
+    check.checkOptions('a request of tokens', request, tokensChecks)
+    check.required('a request of tokens', request, 'prompt')
+    const { sampling = {}, ...rest } = request
+    const asked: LanguageRequest = { ...rest, sampling, onToken: () => {} }
+    return sampledTokens(() => this.#open(asked), options.signal ?? new AbortController().signal)
   }
 
   /** Ends all its work with `closed` and frees its memory; resolves when that is done. */
@@ -136,6 +149,12 @@ export class LocalModel implements LanguageModel {
   /** The same as `close`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  #open(request: LanguageRequest): Opened {
+    const counter = { countTokens: (prompt: Prompt) => this.countTokens(prompt), rawTokens: (prompt: RawPrompt) => this.#rawTokens(prompt) }
+    const shorten = shortening(request.prompt, request.overflow, counter)
+    return { session: unwrap(this.#native.generate(nativeRequest(request))), shorten, onToken: request.onToken }
   }
 
   #rawTokens(prompt: RawPrompt): { tokens: readonly number[]; kept: number } {

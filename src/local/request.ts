@@ -7,13 +7,14 @@ import type { NativePrompt, NativeRequest, NativeSampling } from './native.js'
 
 /** A whole request; anything but `overflow: 'error'` has the engine ask when the window is full. */
 export function nativeRequest(request: LanguageRequest): NativeRequest {
-  const { prompt, sampling, maxTokens, stop, ignoreEnd, overflow = 'error' } = request
+  const { prompt, sampling, maxTokens, stop, ignoreEnd, overflow = 'error', onToken } = request
   return present({
     prompt: nativePrompt(prompt),
     sampling: nativeSampling(sampling),
     maxTokens,
     stop: stop && [...stop],
     ignoreEnd,
+    askTokens: onToken && true,
     overflow: overflow === 'error' ? 'error' : 'ask',
   })
 }

@@ -2,6 +2,7 @@
 import type { Message } from './message.js'
 import type { Prompt } from './prompt.js'
 import type { SamplingOptions } from './sampling.js'
+import type { AlternativeToken } from './usage.js'
 
 /** The figures of a window that is full. */
 export interface OverflowInfo {
@@ -31,6 +32,29 @@ export type ShortenConversation = (
  */
 export type Overflow = 'error' | 'shift' | ShortenConversation
 
+/** A token that was sampled and is not part of the answer yet. */
+export interface SampledToken {
+  readonly id: number
+  /** The token's own text; bytes that are not whole characters show as U+FFFD. An end token shows by name. */
+  readonly text: string
+  /** Natural log of its probability, where `logprobs` are asked for. */
+  readonly logprob?: number
+  /** The most probable tokens, best first, where `logprobs` are asked for. */
+  readonly top?: readonly AlternativeToken[]
+}
+
+/**
+ * What becomes of a token.
+ *
+ * - nothing: it is taken.
+ * - ids, at least one: they stand in its place, as if they had been sampled; in `tokens` their `logprob` is NaN.
+ * - `'stop'`: the answer ends before it, with the finish reason `stop`.
+ */
+export type TokenAnswer = void | undefined | readonly number[] | Uint32Array | 'stop'
+
+/** Is told each token before it is taken, end tokens too, and says what becomes of it; the model waits. What it throws ends the run. */
+export type OnToken = (token: SampledToken) => TokenAnswer | Promise<TokenAnswer>
+
 /** One answer asked of a model. */
 export interface LanguageRequest {
   readonly prompt: Prompt
@@ -42,4 +66,6 @@ export interface LanguageRequest {
   /** Goes on over end-of-text and end-of-turn tokens (for benches). */
   readonly ignoreEnd?: boolean
   readonly overflow?: Overflow
+  /** Says what becomes of each token. Without it the model does not wait for anyone. */
+  readonly onToken?: OnToken
 }

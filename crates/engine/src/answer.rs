@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wick_sample::{Choice, Sampler};
-use wick_spec::{AlternativeToken, Event, FinishReason, Prompt, Request, Result, Timings, TokenInfo, Usage};
+use wick_spec::{AlternativeToken, Event, Fed, FinishReason, Prompt, Request, Result, Timings, TokenInfo, Usage};
 use wick_text::{Decoder, StopTexts, Tokenizer};
 
 use crate::sampling::sampler;
@@ -18,6 +18,10 @@ pub(crate) struct Answer {
     wants_tokens: bool,
     /// Tokens that end it.
     ends: Vec<u32>,
+    /// Whether the reader says what becomes of each token.
+    asks: bool,
+    /// What the reader was asked about.
+    asked: Option<Choice>,
     /// Whether it goes on within a text whose end is known.
     fills_a_gap: bool,
     max_tokens: u32,
@@ -56,6 +60,8 @@ impl Answer {
         Ok(Self {
             ends,
             fills_a_gap,
+            asks: request.ask_tokens,
+            asked: None,
             sampler: sampler(&request.sampling, &tokenizer, vocab)?,
             decoder: Decoder::new(tokenizer.clone()),
             stops: StopTexts::new(request.stop.clone()),
@@ -90,7 +96,38 @@ impl Answer {
 
     /// Chooses the next token, pushes what may be shown of it, and says whether it was the last.
     pub(crate) fn next(&mut self, logits: &mut [f32], push: &mut dyn FnMut(Event)) -> Result<(u32, Option<End>)> {
-        let choice = self.sampler.sample(logits)?;
+        let choice = self.choose(logits)?;
+        Ok((choice.id, self.take(choice, push)))
+    }
+
+    /// Chooses the next token and keeps it until the reader has said what becomes of it; `None` where readers are not asked.
+    pub(crate) fn ask(&mut self, logits: &mut [f32]) -> Result<Option<TokenInfo>> {
+        if !self.asks {
+            return Ok(None);
+        }
+        let choice = self.choose(logits)?;
+        let token = self.describe(choice.clone());
+        self.asked = Some(choice);
+        Ok(Some(token))
+    }
+
+    /// What the reader makes of the token he was asked about; nothing where he was not.
+    pub(crate) fn told(&mut self, fed: Fed) -> Vec<Choice> {
+        let Some(choice) = self.asked.take() else { return Vec::new() };
+        match fed {
+            Fed::Keep => vec![choice],
+            // What the model thought of tokens that it did not choose is not known any more.
+            Fed::Replace(ids) => ids.into_iter().map(|id| Choice { id, logprob: None, top: Vec::new() }).collect(),
+            Fed::End => Vec::new(),
+        }
+    }
+
+    fn choose(&mut self, logits: &mut [f32]) -> Result<Choice> {
+        self.sampler.sample(logits)
+    }
+
+    /// Takes a token as the next, pushes what may be shown of it, and says whether it was the last.
+    pub(crate) fn take(&mut self, choice: Choice, push: &mut dyn FnMut(Event)) -> Option<End> {
         let id = choice.id;
         self.sampler.accept(id);
         self.ids.push(id);
@@ -112,7 +149,7 @@ impl Answer {
         if !text.is_empty() || !tokens.is_empty() {
             push(Event::TextDelta { text, tokens });
         }
-        Ok((id, end))
+        end
     }
 
     /// At an end that no stop text made, shows what was held back; that may itself hold a stop text.
@@ -127,15 +164,15 @@ impl Answer {
         Some(End { reason, stop: None })
     }
 
-    /// Ends the answer where the window ends.
-    pub(crate) fn cut(&mut self, push: &mut dyn FnMut(Event)) -> End {
+    /// Ends the answer where it is: at the end of the window, or where its reader says so.
+    pub(crate) fn cut(&mut self, reason: FinishReason, push: &mut dyn FnMut(Event)) -> End {
         let mut text = String::new();
-        let end = self.release(Some(End { reason: FinishReason::Length, stop: None }), &mut text);
+        let end = self.release(Some(End { reason, stop: None }), &mut text);
         self.text.push_str(&text);
         if !text.is_empty() {
             push(Event::TextDelta { text, tokens: Vec::new() });
         }
-        end.unwrap_or(End { reason: FinishReason::Length, stop: None })
+        end.unwrap_or(End { reason, stop: None })
     }
 
     /// Ids sampled so far.

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use wick_spec::{ChatPrompt, Error, Prompt, Request, Result, Stop, Usage};
+use wick_spec::{ChatPrompt, Error, Fed, Prompt, Request, Result, Stop, Usage};
 use wick_text::Tokenizer;
 
 use crate::answer::Answer;
@@ -74,6 +74,7 @@ impl Running {
 /// One generation: its reader. Dropping it cancels the work.
 pub struct Session {
     id: u64,
+    vocab: usize,
     reader: Reader,
     commands: Sender<Command>,
 }
@@ -123,7 +124,7 @@ impl Model {
         let work =
             Work::Generate { answer: Box::new(answer), writer, overflow: request.overflow, max_tokens: request.max_tokens };
         let id = engine.start(stop, work, request.prompt)?;
-        Ok(Session { id, reader, commands: engine.commands.clone() })
+        Ok(Session { id, vocab: self.info.vocab_size, reader, commands: engine.commands.clone() })
     }
 
     /// Computes a prompt's keys and values and keeps them for the next generation that begins with it.
@@ -230,6 +231,22 @@ impl Session {
     /// Answers [`wick_spec::Event::Overflow`] with a shorter prompt; what was generated so far is kept.
     pub fn resume(&self, prompt: Prompt) -> Result<()> {
         self.commands.send(Command::Resume(self.id, prompt)).map_err(|_| Error::closed("The model was closed."))
+    }
+
+    /// Answers [`wick_spec::Event::Token`]: what becomes of the token. `invalid-request` for no ids, or ids past the vocabulary.
+    pub fn feed(&self, fed: Fed) -> Result<()> {
+        if let Fed::Replace(ids) = &fed {
+            if ids.is_empty() {
+                return Err(Error::invalid_request("A token cannot be replaced by none; end the answer, or keep it."));
+            }
+            if let Some(id) = ids.iter().find(|&&id| id as usize >= self.vocab) {
+                return Err(Error::invalid_request(format!(
+                    "Token {id} is not in the model's vocabulary of {}.",
+                    self.vocab
+                )));
+            }
+        }
+        self.commands.send(Command::Feed(self.id, fed)).map_err(|_| Error::closed("The model was closed."))
     }
 
     /// Ends the work between two layers. The reader gets `cancelled`.

@@ -9,8 +9,9 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
 
 use wick_compute::{BLOCK, Batch, Input, Outputs, Program, Row, Span, Want, Wanted};
-use wick_spec::{Code, Error, Event, Overflow, Prompt, Result, Stop, Usage, Warning};
+use wick_spec::{Code, Error, Event, Fed, FinishReason, Overflow, Prompt, Result, Stop, Usage, Warning};
 
+use crate::answer::End;
 use crate::blocks::{Blocks, blocks_for};
 use crate::log::{Level, Log};
 use crate::model::Running;
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Start(Box<Sequence>),
     /// A paused sequence goes on with this prompt.
     Resume(u64, Prompt),
+    /// What becomes of the token that a sequence asked about.
+    Feed(u64, Fed),
     /// Something changed for a sequence: its reader caught up, or it was cancelled.
     Wake,
     /// End everything; [`Done`] is dropped when the memory is free.
@@ -112,6 +115,7 @@ impl Scheduler {
             match command {
                 Some(Command::Start(sequence)) => self.sequences.push(*sequence),
                 Some(Command::Resume(id, prompt)) => self.resume(id, prompt),
+                Some(Command::Feed(id, fed)) => self.fed(id, fed),
                 Some(Command::Wake) => {}
                 Some(Command::Close(done)) => return Some(done),
                 None => self.step(),
@@ -123,6 +127,14 @@ impl Scheduler {
         if let Some(sequence) = self.sequences.iter_mut().find(|s| s.id == id && s.phase == Phase::Paused) {
             sequence.prompt = Some(prompt);
             sequence.phase = Phase::Waiting;
+        }
+    }
+
+    /// An answer to a question that was not asked is nobody's.
+    fn fed(&mut self, id: u64, fed: Fed) {
+        if let Some(sequence) = self.sequences.iter_mut().find(|s| s.id == id && s.phase == Phase::Asked) {
+            sequence.fed = Some(fed);
+            sequence.phase = Phase::Running;
         }
     }
 
@@ -163,8 +175,11 @@ impl Scheduler {
         sequence.stop.check()?;
         match sequence.phase {
             Phase::Waiting => self.admit(sequence),
-            Phase::Running => self.advance(sequence),
-            Phase::Queued | Phase::Paused => Ok(After::Stays),
+            Phase::Running => match sequence.fed.take() {
+                Some(fed) => self.feed(sequence, fed),
+                None => self.advance(sequence),
+            },
+            Phase::Queued | Phase::Paused | Phase::Asked => Ok(After::Stays),
         }
     }
 
@@ -393,13 +408,40 @@ impl Scheduler {
     }
 
     fn sample(&mut self, sequence: &mut Sequence) -> Result<After> {
+        let Work::Generate { answer, writer, .. } = &mut sequence.work else { return Ok(After::Stays) };
+        if let Some(token) = answer.ask(&mut self.outputs.logits)? {
+            writer.push(Event::Token { token });
+            sequence.phase = Phase::Asked;
+            return Ok(After::Stays);
+        }
+        let (id, end) = answer.next(&mut self.outputs.logits, &mut |event| writer.push(event))?;
+        sequence.tokens.push(id);
+        self.settle(sequence, end)
+    }
+
+    /// Takes what the reader made of a token; of several ids those that there is room for.
+    fn feed(&mut self, sequence: &mut Sequence, fed: Fed) -> Result<After> {
         let Work::Generate { answer, writer, overflow, .. } = &mut sequence.work else { return Ok(After::Stays) };
         let mut push = |event| writer.push(event);
-        let (id, mut end) = answer.next(&mut self.outputs.logits, &mut push)?;
-        sequence.tokens.push(id);
+        let mut end = (fed == Fed::End).then(|| answer.cut(FinishReason::Stop, &mut push));
+        for choice in answer.told(fed) {
+            sequence.tokens.push(choice.id);
+            end = answer.take(choice, &mut push);
+            let full = *overflow == Overflow::Error && sequence.tokens.len() >= self.parts.context;
+            if end.is_some() || full {
+                break;
+            }
+        }
+        self.settle(sequence, end)
+    }
+
+    /// What follows new tokens: the end, a question where the window is full, or the next turn.
+    fn settle(&mut self, sequence: &mut Sequence, mut end: Option<End>) -> Result<After> {
+        let Work::Generate { answer, writer, overflow, .. } = &mut sequence.work else { return Ok(After::Stays) };
+        let mut push = |event| writer.push(event);
         if end.is_none() && sequence.tokens.len() >= self.parts.context {
             match overflow {
-                Overflow::Error => end = Some(answer.cut(&mut push)),
+                Overflow::Error => end = Some(answer.cut(FinishReason::Length, &mut push)),
                 Overflow::Ask => {
                     self.pause(sequence);
                     return Ok(After::Stays);

@@ -1,6 +1,6 @@
 //! One sequence on the engine's thread: what it asks for and how far it is.
 
-use wick_spec::{Error, Event, Overflow, Prompt, Result, Stop, Usage};
+use wick_spec::{Error, Event, Fed, Overflow, Prompt, Result, Stop, Usage};
 use wick_text::Rendered;
 
 use crate::answer::Answer;
@@ -30,6 +30,8 @@ pub(crate) enum Phase {
     Running,
     /// Told its reader that the window is full, and waits for a shorter prompt.
     Paused,
+    /// Told its reader of a token, and waits for what becomes of it.
+    Asked,
 }
 
 /// A sequence.
@@ -56,6 +58,8 @@ pub(crate) struct Sequence {
     pub long: bool,
     /// Blocks it may come to need.
     pub reserved: usize,
+    /// What the reader said of the token he was asked about.
+    pub fed: Option<Fed>,
     /// Whether the reader was told of the start.
     pub started: bool,
 }
@@ -76,6 +80,7 @@ impl Sequence {
             blocks: Vec::new(),
             long: false,
             reserved: 0,
+            fed: None,
             started: false,
         }
     }
@@ -85,7 +90,7 @@ impl Sequence {
         self.stop.is_set()
             || match (&self.work, self.phase) {
                 (_, Phase::Waiting) => true,
-                (_, Phase::Queued | Phase::Paused) => false,
+                (_, Phase::Queued | Phase::Paused | Phase::Asked) => false,
                 (Work::Generate { writer, .. }, Phase::Running) => writer.has_room(),
                 (_, Phase::Running) => true,
             }

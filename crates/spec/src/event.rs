@@ -83,6 +83,11 @@ pub enum Event {
         /// The tokens it came from, when log-probabilities were asked for.
         tokens: Vec<TokenInfo>,
     },
+    /// A token was sampled, and the session waits for what becomes of it: only where [`crate::Request::ask_tokens`] is set.
+    Token {
+        /// The token; `logprob` is NaN unless log-probabilities were asked for.
+        token: TokenInfo,
+    },
     /// The window is full and [`crate::Overflow::Ask`] was chosen: the session waits for a shorter prompt.
     Overflow {
         /// Tokens of the prompt as rendered last.

@@ -8,6 +8,6 @@ mod stop;
 
 pub use error::{Code, Error, Result};
 pub use event::{AlternativeToken, Event, FinishReason, Timings, TokenInfo, Usage, Warning};
-pub use request::{ChatPrompt, InfillFile, InfillPrompt, Overflow, Prompt, Request};
+pub use request::{ChatPrompt, Fed, InfillFile, InfillPrompt, Overflow, Prompt, Request};
 pub use sampling::{ChainStep, Draw, Dry, LogitBias, Mirostat, Sampling};
 pub use stop::Stop;

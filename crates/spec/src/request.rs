@@ -67,6 +67,17 @@ pub enum Overflow {
     Ask,
 }
 
+/// What becomes of a token that the reader was asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fed {
+    /// It is the answer's next token.
+    Keep,
+    /// These ids, at least one, stand in its place.
+    Replace(Vec<u32>),
+    /// The answer ends before it.
+    End,
+}
+
 /// One generation.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -80,6 +91,8 @@ pub struct Request {
     pub stop: Vec<String>,
     /// Goes on over end-of-text and end-of-turn tokens (benches).
     pub ignore_end: bool,
+    /// Emits [`crate::Event::Token`] for each token sampled, and waits to be told what becomes of it.
+    pub ask_tokens: bool,
     /// What happens when the window fills.
     pub overflow: Overflow,
 }

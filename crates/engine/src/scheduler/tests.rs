@@ -105,6 +105,7 @@ impl Bench {
             max_tokens: Some(tokens),
             stop: Vec::new(),
             ignore_end: true,
+            ask_tokens: false,
             overflow: Overflow::Error,
         };
         let (writer, reader, stop) = channel();

@@ -39,6 +39,7 @@ pub(crate) fn greedy(tokens: &[u32], max_tokens: u32) -> Request {
         max_tokens: Some(max_tokens),
         stop: Vec::new(),
         ignore_end: true,
+        ask_tokens: false,
         overflow: Overflow::Error,
     }
 }
@@ -67,7 +68,7 @@ impl Said {
                     self.ids.extend(tokens.iter().map(|token| token.id));
                 }
                 Event::Finish { reason, stop, usage, .. } => self.finish = Some((reason, stop, usage)),
-                Event::Start { .. } | Event::Overflow { .. } => {}
+                Event::Start { .. } | Event::Overflow { .. } | Event::Token { .. } => {}
             }
         }
     }
