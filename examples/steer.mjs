@@ -1,25 +1,22 @@
-// Steering an answer token by token: a word that is not to be said is replaced as it is sampled, and the model goes on from there.
+// Steering an answer token by token: other words in the place of those the model chose, and it goes on from them.
 import { generate, load } from 'wick'
 
 const ember = await load()
-const prompt = 'Tell me about the lighthouse'
-const ask = { model: ember, prompt, temperature: 0, maxTokens: 24 }
-console.log('as it is:  ', (await generate(ask).collect()).text)
+const ask = { model: ember, prompt: 'Tell me about the lighthouse', temperature: 0, maxTokens: 24 }
+console.log('as it is: ', (await generate(ask).collect()).text)
 
-const instead = ember.tokenize(' small boat')
-let told = 0
-const onToken = ({ text }) => (text === ' lighthouse' && (told += 1) === 1 ? instead : undefined)
-console.log('steered:   ', (await generate({ ...ask, onToken }).collect()).text)
+// A hook: the fifth token is replaced, whatever it is.
+let count = 0
+const onToken = () => ((count += 1) === 5 ? ember.tokenize(' large and very old') : undefined)
+console.log('by a hook:', (await generate({ ...ask, onToken }).collect()).text)
 
-// The same by hand: a generator that is fed through `next`.
-const tokens = ember.tokens({ prompt: { text: 'The keeper lit the' }, sampling: { temperature: 0 }, maxTokens: 8 })
-let line = 'The keeper lit the'
-let fed
-for (;;) {
-  const { done, value } = await tokens.next(fed)
-  if (done) break
-  fed = line.endsWith('the') ? ember.tokenize(' old lamp') : undefined
-  line += fed === undefined ? value.text : ' old lamp'
+// The same by hand: a generator, which `next` feeds.
+const tokens = ember.tokens({ prompt: { messages: [{ role: 'user', content: ask.prompt }] }, sampling: { temperature: 0 }, maxTokens: 24 })
+const ids = []
+for (let { done, value } = await tokens.next(); !done; ) {
+  const taken = ids.length === 4 ? ember.tokenize(' large and very old') : [value.id]
+  ids.push(...taken)
+  ;({ done, value } = await tokens.next(taken))
 }
-console.log('fed:       ', line)
+console.log('by hand:  ', ember.detokenize(ids))
 await ember.close()
