@@ -3,12 +3,15 @@
 use serde_json::{Value as Json, json};
 use wick_spec::{Code, Result};
 use wick_testkit::{Checkpoint, Shape};
-use wick_weights::gguf::{Metadata, Value};
+use wick_weights::gguf::{File, Metadata, Value};
+use wick_weights::{OpenOptions, Tensors};
 
 use super::super::build::Decoder;
 use super::super::{folder, from_gguf};
 use super::{llama, renamed, shape};
 use crate::LongFrom;
+use crate::decoder::factors::implied;
+use crate::decoder::family::QueryScale;
 use crate::decoder::rope::{Long, Rotation, Yarn};
 
 /// A file of the architecture that has a llama's tensors: enough for whatever is read before them.
@@ -220,4 +223,54 @@ fn every_scaling_of_phi3_is_longrope_and_yarn_is_yarn_elsewhere() {
     // Without a factor it is the context's over the original one's: the same here, and then nothing is stretched.
     assert_eq!((rotation.linear, rotation.magnitude), (1.0, 1.0));
     assert_eq!(rotation.yarn, Some(Yarn { original: 512.0, fast: 32.0, slow: 1.0, whole: false }));
+}
+
+#[test]
+fn queries_keys_and_values_may_be_rows_of_one_tensor_in_any_file() {
+    let fused = |rows: usize| {
+        file("llama", |_, tensors| {
+            for layer in 0..2 {
+                let name = |part: &str| format!("blk.{layer}.attn_{part}.weight");
+                let columns = tensors.info(&name("q")).expect("it is there").columns();
+                for part in ["q", "k", "v"] {
+                    tensors.remove(&name(part));
+                    tensors.remove(&format!("blk.{layer}.attn_{part}.bias"));
+                }
+                tensors.insert(&name("qkv"), &[rows, columns], &vec![0.5; rows * columns]);
+            }
+        })
+    };
+    let model = fused(48).expect("a model");
+    let attention = model.plan.attention().last().expect("two layers");
+    let rows = [&attention.q, &attention.k, &attention.v].map(|linear| linear.rows.clone());
+    assert_eq!(rows, [Some(0..24), Some(24..36), Some(36..48)]);
+    assert_eq!(attention.k.weight, "blk.1.attn_qkv.weight");
+    assert!(model.warnings.is_empty(), "{:?}", model.warnings);
+    let error = fused(50).expect_err("two rows too many");
+    assert!(error.code() == Code::ModelInvalid && error.message().contains("attn_qkv"), "{error}");
+}
+
+#[test]
+fn layers_of_olmo_3_that_have_a_window_are_not_scaled() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../__test__/fixtures/foreign/olmo2.f16.gguf");
+    let file = File::open(path.as_ref(), &OpenOptions::default()).expect("a GGUF file");
+    let mut metadata = file.metadata().clone();
+    metadata.insert("olmo2.attention.sliding_window", 8u32);
+    metadata.insert("olmo2.attention.sliding_window_pattern", 3u32);
+    metadata.insert("olmo2.rope.scaling.type", "yarn");
+    metadata.insert("olmo2.rope.scaling.factor", 4.0f32);
+    metadata.insert("olmo2.rope.scaling.original_context_length", 24u32);
+    let model = from_gguf(&metadata, &file).expect("a model");
+    let layers: Vec<_> = model.plan.attention().collect();
+    assert_eq!(layers.iter().map(|a| a.window).collect::<Vec<_>>(), [Some(8), Some(8), None]);
+    let magnitudes: Vec<f32> = layers.iter().map(|a| a.rope.as_ref().expect("it turns").magnitude).collect();
+    assert_eq!(magnitudes, [1.0, 1.0, Yarn::sharpness(4.0, 1.0)]);
+}
+
+#[test]
+fn the_largest_gemmas_scale_their_queries_by_the_width_of_a_head() {
+    let sizes = with("LlamaForCausalLM", &json!({}), |decoder| decoder.sizes.clone()).expect("a decoder");
+    let scale = |by_width| implied(QueryScale { default: 256.0, by_width }, &sizes);
+    // e / h is 5, d is 6, and there are two layers.
+    assert_eq!((scale(46), scale(2)), (6f32.sqrt().recip(), 5f32.sqrt().recip()));
 }
