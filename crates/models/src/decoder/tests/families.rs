@@ -14,6 +14,12 @@ use crate::decoder::factors::implied;
 use crate::decoder::family::QueryScale;
 use crate::decoder::rope::{Long, Rotation, Yarn};
 
+/// An architecture, keys it is given, and the error that comes of them: its code, and what it names.
+type Case<'a> = (&'a str, &'a [(&'a str, Value)], Code, &'a str);
+
+/// Sets of divisors by name.
+type Sets<'a> = &'a [(&'a str, &'a [f32])];
+
 /// A file of the architecture that has a llama's tensors: enough for whatever is read before them.
 fn file(architecture: &str, change: impl FnOnce(&mut Metadata, &mut Checkpoint)) -> Result<crate::Model> {
     let base = shape("llama", 1);
@@ -26,7 +32,7 @@ fn file(architecture: &str, change: impl FnOnce(&mut Metadata, &mut Checkpoint))
 #[test]
 fn keys_of_a_familys_file_are_held_to_what_they_may_be() {
     let text = |text: &str| Value::String(text.into());
-    let cases: Vec<(&str, &[(&str, Value)], Code, &str)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("granite", &[], Code::ModelInvalid, "granite.logit_scale"),
         ("granite", &[("logit_scale", Value::F32(0.0))], Code::ModelInvalid, "granite.logit_scale"),
         ("granite", &[("embedding_scale", Value::F32(f32::NAN))], Code::ModelInvalid, "granite.embedding_scale"),
@@ -90,7 +96,7 @@ fn yarn_of_a_file_is_held_to_what_makes_sense() {
 
 #[test]
 fn longrope_of_a_file_needs_both_sets_of_divisors() {
-    let read = |sets: &[(&str, &[f32])]| {
+    let read = |sets: Sets<'_>| {
         file("llama", |metadata, tensors| {
             metadata.insert("llama.rope.scaling.type", "longrope");
             metadata.insert("llama.rope.scaling.original_context_length", 64u32);
@@ -103,7 +109,7 @@ fn longrope_of_a_file_needs_both_sets_of_divisors() {
     let model = read(&[short, long]).expect("a model");
     assert_eq!(model.long_from, Some(LongFrom::Window(64)));
     assert!(model.warnings.is_empty(), "{:?}", model.warnings);
-    let cases: [(&[(&str, &[f32])], &str); 4] = [
+    let cases: [(Sets<'_>, &str); 4] = [
         (&[short], "rope_factors_long"),
         (&[long], "rope_factors_short"),
         (&[short, ("long", &[1.0, 2.0])], "rope_factors_long"),
