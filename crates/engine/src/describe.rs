@@ -108,8 +108,12 @@ fn open_folder(options: &LoadOptions, overrides: Map<String, Json>) -> Result<So
     for (key, value) in overrides {
         folder.set_config(key, value);
     }
-    let tokenizer = Arc::new(Tokenizer::from_folder(&options.path)?);
+    let mut tokenizer = Tokenizer::from_folder(&options.path)?;
     let built = built(options, || wick_models::from_folder(&folder))?;
+    if let Some(built) = &built {
+        tokenizer.set_rows(built.plan.vocab);
+    }
+    let tokenizer = Arc::new(tokenizer);
     let template = own_template(options).map_or_else(|| TemplateSource::from_folder(&options.path), Ok)?;
     let metadata = folder.config().as_object().cloned().unwrap_or_default();
     let mut info = describe(options, "huggingface", &tokenizer, built.as_ref(), metadata, &folder);

@@ -8,6 +8,7 @@ use wick_spec::{Error, Result};
 use wick_weights::gguf::Value;
 
 use crate::folder::Folder;
+use crate::gguf::{is_stripping, strips};
 use crate::pipeline::{merge_sides, metaspace_prefix, parts};
 use crate::pre_tokenizer::{Cut, ROWS, Row};
 use crate::template::TemplateSource;
@@ -17,7 +18,8 @@ use crate::vocab::Kind;
 /// The score of what no merge makes: below all that merges.
 const UNMERGED: f32 = -1e6;
 
-/// The `tokenizer.*` keys for the folder at `dir`, whose embedding table has `vocab_rows` rows.
+/// The `tokenizer.*` keys for the folder at `dir`, whose embedding table has `vocab_rows` rows; and `general.name` where control
+/// tokens take the white space behind them, as those of Phi-3 do: readers of GGUF know that by the name.
 ///
 /// `unsupported`, naming it, when the tokenizer has something GGUF cannot say: a pre-tokenizer, normalizer or merges of another
 /// kind, tokens that take white space with them. `model-invalid` when it has more tokens than rows.
@@ -32,15 +34,11 @@ pub fn to_gguf(dir: &Path, vocab_rows: usize) -> Result<Vec<(String, Value)>> {
             return Err(unsupported(format!("the model's {name}")));
         }
     }
-    for token in folder.added.values() {
-        if token.lstrip || token.rstrip || token.single_word {
-            return Err(unsupported(format!(
-                "that the token {:?} takes white space or stands alone (lstrip, rstrip, single_word)",
-                token.content
-            )));
-        }
-    }
     let mut metadata = Entries::default();
+    if takes_space(&folder)? {
+        let name = dir.file_name().and_then(|name| name.to_str()).filter(|name| is_stripping(name));
+        metadata.put("general.name", name.unwrap_or(STRIPPING_NAME));
+    }
     let spm = model["byte_fallback"] == true;
     let columns = Columns::read(&folder, vocab_rows, spm)?;
     if spm {
@@ -70,6 +68,23 @@ pub fn to_gguf(dir: &Path, vocab_rows: usize) -> Result<Vec<(String, Value)>> {
         }
     }
     Ok(metadata.0)
+}
+
+/// The name that makes readers of GGUF give literal tokens the white space behind them.
+const STRIPPING_NAME: &str = "Phi-3";
+
+/// Whether literal tokens take the white space behind them, in the one way that GGUF can say: by the model's name.
+fn takes_space(folder: &Folder) -> Result<bool> {
+    let any = folder.added.values().any(|token| token.rstrip);
+    for token in folder.added.values() {
+        if token.lstrip || token.single_word || token.rstrip != (any && strips(&token.content)) {
+            return Err(unsupported(format!(
+                "whether the token {:?} takes white space or stands alone (lstrip, rstrip, single_word)",
+                token.content
+            )));
+        }
+    }
+    Ok(any)
 }
 
 #[derive(Default)]

@@ -46,6 +46,7 @@ impl Tokenizer {
             markup: folder.added.values().filter(|token| !token.special).map(|token| token.content.clone()).collect(),
             vocab,
             prefix: spelling.prefix,
+            rows: 0,
             encoder: Encoder::Pipeline(Box::new(pipeline)),
             bos,
             eos: folder.named_id("eos_token"),

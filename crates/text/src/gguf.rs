@@ -66,6 +66,7 @@ impl Tokenizer {
             ends: table.ends(&special),
             markup: table.user_defined(),
             vocab: table.vocab(spm),
+            rows: 0,
             encoder,
             prefix,
             bos: special.bos,
@@ -87,6 +88,24 @@ struct Table<'a> {
     /// One a token, or none at all.
     scores: Vec<f32>,
     kinds: Vec<Kind>,
+    /// Whether literal tokens take the white space behind them.
+    strips: bool,
+}
+
+/// What models are called whose literal tokens take white space. GGUF has no key for it; llama.cpp goes by `general.name`, too.
+const STRIPPING: [&str; 2] = ["phi-3", "phi3"];
+/// The tokens of such models that take none.
+const KEEPING: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
+
+/// Whether a GGUF file of that name has literal tokens that take the white space behind them.
+pub(crate) fn is_stripping(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    STRIPPING.iter().any(|part| name.contains(part))
+}
+
+/// Whether a literal token of such a file takes it.
+pub(crate) fn strips(token: &str) -> bool {
+    !KEEPING.contains(&token)
 }
 
 impl<'a> Table<'a> {
@@ -113,7 +132,8 @@ impl<'a> Table<'a> {
                 )));
             }
         }
-        let table = Self { texts, scores, kinds };
+        let strips = metadata.str("general.name")?.is_some_and(is_stripping);
+        let table = Self { texts, scores, kinds, strips };
         table.check_distinct()?;
         Ok(table)
     }
@@ -142,14 +162,15 @@ impl<'a> Table<'a> {
     }
 
     fn literals(&self) -> Result<Literals> {
-        Literals::new((0..self.len()).filter_map(|id| {
+        let literals = (0..self.len()).filter_map(|id| {
             let control = match self.kinds[id] {
                 Kind::Control | Kind::Unknown => true,
                 Kind::UserDefined => false,
                 _ => return None,
             };
             Some((self.text(id).to_owned(), id as u32, control))
-        }))
+        });
+        Literals::new(literals, |text| self.strips && strips(text))
     }
 
     fn user_defined(&self) -> Vec<String> {

@@ -30,15 +30,18 @@ struct Literal {
     id: u32,
     /// Only becomes a token where control tokens are asked for.
     control: bool,
+    /// Takes the ASCII white space behind it.
+    strips: bool,
 }
 
 impl Literals {
-    /// `tokens`: text, id, and whether it is a control token. Empty texts are left out.
-    pub(crate) fn new(tokens: impl IntoIterator<Item = (String, u32, bool)>) -> Result<Self> {
+    /// `tokens`: text, id, and whether it is a control token. Empty texts are left out. `strips`: which take the ASCII white space
+    /// behind them, by their text.
+    pub(crate) fn new(tokens: impl IntoIterator<Item = (String, u32, bool)>, strips: impl Fn(&str) -> bool) -> Result<Self> {
         let mut literals: Vec<Literal> = tokens
             .into_iter()
             .filter(|(text, ..)| !text.is_empty())
-            .map(|(text, id, control)| Literal { text, id, control })
+            .map(|(text, id, control)| Literal { strips: strips(&text), text, id, control })
             .collect();
         literals.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then(a.id.cmp(&b.id)));
         let automaton = automaton(literals.iter().map(|literal| literal.text.as_str()), MatchKind::Standard)?;
@@ -91,9 +94,17 @@ fn cut(text: &str, range: Range<usize>, literal: &Literal, marks: &[usize], out:
         out.push(Piece::Text(start..found.start));
         out.push(Piece::Token(literal.id));
         start = found.end;
+        if literal.strips {
+            start = range.end - text[start..range.end].trim_start_matches(is_space).len();
+        }
         from = start;
     }
     out.push(Piece::Text(start..range.end));
+}
+
+/// C's `isspace`.
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t'..='\r')
 }
 
 /// Most bytes of a literal; published vocabularies have some of a hundred (runs of spaces).
@@ -125,7 +136,25 @@ mod tests {
 
     fn literals() -> Literals {
         let tokens = [("<|end|>", 1, true), ("<|end|>x", 2, true), ("  ", 3, false), ("    ", 4, false)];
-        Literals::new(tokens.map(|(text, id, control)| (text.to_owned(), id, control))).unwrap()
+        Literals::new(tokens.map(|(text, id, control)| (text.to_owned(), id, control)), |_| false).unwrap()
+    }
+
+    #[test]
+    fn a_literal_may_take_the_white_space_behind_it() {
+        let tokens = [("<|user|>", 1, true), ("<s>", 2, true)].map(|(text, id, control)| (text.to_owned(), id, control));
+        let literals = Literals::new(tokens, |text| text != "<s>").unwrap();
+        assert_eq!(
+            literals.split("<|user|>\n a<s> b<|user|> \u{a0}", &[], true),
+            [
+                Piece::Token(1),
+                Piece::Text(10..11),
+                Piece::Token(2),
+                Piece::Text(14..16),
+                Piece::Token(1),
+                Piece::Text(25..27)
+            ]
+        );
+        assert_eq!(literals.split("<|user|> <|user|>\n", &[], true), [Piece::Token(1), Piece::Token(1)]);
     }
 
     #[test]
@@ -142,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_long_literal_is_found_and_an_endless_one_refused() {
-        let of = |n: usize| Literals::new([("a".repeat(n), 7, false)]);
+        let of = |n: usize| Literals::new([("a".repeat(n), 7, false)], |_| false);
         let text = "a".repeat(LONGEST + 1);
         assert_eq!(of(LONGEST).unwrap().split(&text, &[], false), [Piece::Token(7), Piece::Text(LONGEST..LONGEST + 1)]);
         assert_eq!(of(LONGEST + 1).unwrap_err().code(), wick_spec::Code::ModelInvalid);

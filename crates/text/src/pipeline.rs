@@ -4,8 +4,10 @@
 //! model has merges for it. So that search is done here, and control tokens are kept from the model. A panic of the library, which
 //! was not made for files and texts of strangers, is caught and is an error.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 use serde::de::DeserializeOwned;
@@ -131,9 +133,26 @@ impl std::fmt::Debug for Pipeline {
     }
 }
 
-/// `None` when `run` panicked.
+thread_local! {
+    /// Whether a panic of this thread is caught here and is nobody's business.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// `None` when `run` panicked, which prints nothing: the message could hold text of a prompt.
 fn guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(run)).ok()
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let other = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                other(panic);
+            }
+        }));
+    });
+    let before = QUIET.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(run));
+    QUIET.set(before);
+    result.ok()
 }
 
 /// `string` without its first character.

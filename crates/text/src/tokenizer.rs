@@ -28,6 +28,8 @@ pub enum Control {
 pub struct Tokenizer {
     pub(crate) kind: String,
     pub(crate) vocab: Vocab,
+    /// Rows of the model's head, where it has more than there are tokens.
+    pub(crate) rows: usize,
     pub(crate) encoder: Encoder,
     /// Where a text gets a space in front that is not its own.
     pub(crate) prefix: Prefix,
@@ -79,6 +81,11 @@ impl Tokenizer {
         self.vocab.len()
     }
 
+    /// Says that the model's head has `rows` rows: those past the vocabulary are padding, and decode to nothing.
+    pub fn set_rows(&mut self, rows: usize) {
+        self.rows = rows;
+    }
+
     /// The ids of `text`.
     ///
     /// `control` says whether control tokens written in it become tokens; texts that the vocabulary marks as user-defined are one
@@ -110,12 +117,12 @@ impl Tokenizer {
     }
 
     /// The text of `ids`, a text of its own; bytes that are no characters show as U+FFFD. Control tokens are left out unless
-    /// `show_control`. `tokenizer` for an id that the vocabulary does not have.
+    /// `show_control`. `tokenizer` for an id that neither the vocabulary nor the model's head has.
     pub fn decode(&self, ids: &[u32], show_control: bool) -> Result<String> {
         let mut speller = Speller::at_start(show_control);
         let mut bytes = Vec::new();
         for &id in ids {
-            if id as usize >= self.vocab.len() {
+            if id as usize >= self.vocab.len().max(self.rows) {
                 return Err(Error::tokenizer(format!("There is no token {id}; the vocabulary has {}.", self.vocab.len())));
             }
             bytes.extend_from_slice(speller.spell(self, id));

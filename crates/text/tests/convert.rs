@@ -86,6 +86,24 @@ fn what_gguf_cannot_say_is_unsupported() {
 }
 
 #[test]
+fn control_tokens_that_take_white_space_are_said_by_the_name() {
+    let dir = changed("llama-bpe", |json| {
+        for token in json["added_tokens"].as_array_mut().unwrap() {
+            token["rstrip"] = true.into();
+        }
+    });
+    let original = Tokenizer::from_folder(&dir).unwrap();
+    let metadata: Metadata = to_gguf(&dir, 600).unwrap().into_iter().collect();
+    std::fs::remove_dir_all(&dir).unwrap();
+    assert_eq!(metadata.str("general.name").unwrap(), Some("Phi-3"));
+    let converted = Tokenizer::from_gguf(&metadata).unwrap();
+    let text = "<|start_header_id|> \n\tuser<|end_header_id|>\n\n the sea <|eot_id|>";
+    let ids = converted.encode(text, Control::Parse, false).unwrap();
+    assert_eq!(ids, original.encode(text, Control::Parse, false).unwrap());
+    assert_eq!(converted.decode(&ids, true).unwrap(), "<|start_header_id|>user<|end_header_id|>the sea <|eot_id|>");
+}
+
+#[test]
 fn nfc_is_allowed_and_named_ends_keep_their_keys() {
     let dir = changed("qwen2", |json| json["normalizer"] = json!({ "type": "NFC" }));
     std::fs::write(dir.join("generation_config.json"), r#"{"eos_token_id": [520, 521]}"#).unwrap();

@@ -64,7 +64,13 @@ fn decoding_a_folder_is_as_the_tokenizers_library_does_it() {
 
 #[test]
 fn control_tokens_show_only_on_request() {
-    let tokenizer = Arc::new(gguf("qwen2"));
+    let mut tokenizer = gguf("qwen2");
+    let padding = tokenizer.vocab_size() as u32;
+    assert_eq!(tokenizer.decode(&[padding], true).unwrap_err().code(), Code::Tokenizer);
+    tokenizer.set_rows(padding as usize + 1);
+    assert_eq!(tokenizer.decode(&[padding], true).unwrap(), "");
+    assert_eq!(tokenizer.decode(&[padding + 1], true).unwrap_err().code(), Code::Tokenizer);
+    let tokenizer = Arc::new(tokenizer);
     let ids = tokenizer.encode("a<|im_end|><think>b", Control::Parse, false).unwrap();
     assert_eq!(tokenizer.decode(&ids, false).unwrap(), "a<think>b");
     assert_eq!(tokenizer.decode(&ids, true).unwrap(), "a<|im_end|><think>b");

@@ -1,0 +1,85 @@
+"""Fetches llama.cpp's vocabularies with their test vectors, and real chat templates, and prints the folder they are in.
+
+    python3 tools/oracle/vectors.py [--archive FILE]
+
+They are in PyPI's source package of llama-cpp-python, which pip downloads by name, holds to the digest below, and does not build. What
+is kept of it (`vendor/llama.cpp/models`: .gguf, .inp, .out, templates/) goes to `$WICK_CACHE`, by default `~/.cache/wick`, once; none
+of it is ever committed. --archive takes a package that is already there. Exits with 3 where pip or its registry cannot be reached.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+PACKAGE = "llama-cpp-python"
+VERSION = "0.3.36"
+SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
+KEPT = "vendor/llama.cpp/models/"
+UNREACHABLE = 3
+PIP_SECONDS = 240
+
+
+def fetch(folder: Path) -> Path:
+    """The source package, by pip: into `folder`."""
+    requirement = folder / "requirements.txt"
+    requirement.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{SHA256}\n")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:"]
+    # Asking the package for its metadata needs its build backend, and pip would build that from source too.
+    command += ["--only-binary", "scikit-build-core,pathspec,packaging", "--require-hashes", "-r", str(requirement), "-d", str(folder)]
+    try:
+        done = subprocess.run(command, timeout=PIP_SECONDS, capture_output=True, text=True, check=False)
+    except subprocess.TimeoutExpired:
+        sys.exit(unreachable("pip took too long"))
+    found = list(folder.glob("*.tar.gz"))
+    if done.returncode or not found:
+        sys.exit(unreachable((done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]))
+    return found[0]
+
+
+def unreachable(why: str) -> int:
+    print(f"cannot fetch {PACKAGE} {VERSION}: {why}", file=sys.stderr)
+    return UNREACHABLE
+
+
+def unpack(archive: Path, to: Path) -> None:
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if digest != SHA256:
+        sys.exit(f"{archive}: its SHA-256 is {digest}, not {SHA256}")
+    with tarfile.open(archive) as package:
+        for member in package:
+            name = member.name.partition(KEPT)[2]
+            if not name or not member.isfile() or ".." in name.split("/"):
+                continue
+            path = to / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with package.extractfile(member) as source, open(path, "wb") as target:
+                shutil.copyfileobj(source, target)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--archive", type=Path)
+    archive = parser.parse_args().archive
+    cache = Path(os.environ.get("WICK_CACHE") or Path.home() / ".cache/wick")
+    folder = cache / f"{PACKAGE}-{VERSION}"
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            unpack(archive or fetch(Path(scratch)), Path(scratch) / "models")
+            # Whole or not at all: another run may be at it.
+            try:
+                (Path(scratch) / "models").rename(folder)
+            except OSError:
+                if not folder.is_dir():
+                    raise
+    print(folder)
+
+
+if __name__ == "__main__":
+    main()
