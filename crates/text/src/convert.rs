@@ -190,6 +190,10 @@ fn space_prefix(tokenizer: &Json) -> Result<bool> {
         }
     }
     for part in parts(&tokenizer["pre_tokenizer"], "pretokenizers") {
+        // Gemma's: there are no spaces any more to split at.
+        if escapes && part["type"] == "Split" && part["pattern"]["String"] == " " {
+            continue;
+        }
         // A piece never has a space inside here, so cutting at spaces changes nothing, as long as no merge crosses one.
         if part["type"] != "Metaspace" || part["replacement"] != "▁" || part["split"] != false {
             return Err(unsupported(format!("the pre-tokenizer {} in a SentencePiece vocabulary", part["type"])));

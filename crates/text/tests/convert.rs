@@ -104,6 +104,29 @@ fn control_tokens_that_take_white_space_are_said_by_the_name() {
 }
 
 #[test]
+fn a_tokenizer_of_gemmas_kind_puts_no_space_in_front() {
+    let dir = changed("spm", |json| {
+        json["normalizer"] = json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" });
+        json["pre_tokenizer"] =
+            json!({ "type": "Split", "pattern": { "String": " " }, "behavior": "MergedWithPrevious", "invert": false });
+        json["decoder"]["decoders"].as_array_mut().unwrap().pop();
+    });
+    let original = Tokenizer::from_folder(&dir).unwrap();
+    let metadata: Metadata = to_gguf(&dir, 700).unwrap().into_iter().collect();
+    std::fs::remove_dir_all(&dir).unwrap();
+    assert_eq!(metadata.bool("tokenizer.ggml.add_space_prefix").unwrap(), Some(false));
+    let converted = Tokenizer::from_gguf(&metadata).unwrap();
+    for text in texts() {
+        let ids = original.encode(&text, Control::AsText, false).unwrap();
+        assert_eq!(converted.encode(&text, Control::AsText, false).unwrap(), ids, "{text:?}");
+        if !text.contains('▁') {
+            assert_eq!(original.decode(&ids, false).unwrap(), text);
+            assert_eq!(converted.decode(&ids, false).unwrap(), text);
+        }
+    }
+}
+
+#[test]
 fn nfc_is_allowed_and_named_ends_keep_their_keys() {
     let dir = changed("qwen2", |json| json["normalizer"] = json!({ "type": "NFC" }));
     std::fs::write(dir.join("generation_config.json"), r#"{"eos_token_id": [520, 521]}"#).unwrap();
