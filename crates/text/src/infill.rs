@@ -37,7 +37,7 @@ const KEYS: [(Part, &str); 9] = [
     (Part::Middle, "tokenizer.ggml.middle_token_id"),
 ];
 
-/// The names models give them. A row of one family has all of its prefix, suffix and middle.
+/// The names models give them, family by family: a prefix of one and a suffix of another make no gap.
 const NAMES: [(&str, &[(Part, &str)]); 8] = [
     (
         "Qwen2.5-Coder",
@@ -77,7 +77,10 @@ const NAMES: [(&str, &[(Part, &str)]); 8] = [
         &[(Part::Prefix, "<｜fim▁begin｜>"), (Part::Suffix, "<｜fim▁hole｜>"), (Part::Middle, "<｜fim▁end｜>")],
     ),
     ("CodeLlama", &[(Part::Prefix, "▁<PRE>"), (Part::Suffix, "▁<SUF>"), (Part::Middle, "▁<MID>"), (Part::End, "▁<EOT>")]),
-    ("CodeGemma's kin", &[(Part::Prefix, "<PRE>"), (Part::Suffix, "<SUF>"), (Part::Middle, "<MID>"), (Part::End, "<EOT>")]),
+    (
+        "CodeLlama, without the space",
+        &[(Part::Prefix, "<PRE>"), (Part::Suffix, "<SUF>"), (Part::Middle, "<MID>"), (Part::End, "<EOT>")],
+    ),
     ("GLM", &[(Part::Prefix, "<|code_prefix|>"), (Part::Suffix, "<|code_suffix|>"), (Part::Middle, "<|code_middle|>")]),
     ("Codestral", &[(Part::Prefix, "[PREFIX]"), (Part::Suffix, "[SUFFIX]")]),
 ];
