@@ -17,8 +17,8 @@ import { load } from '../../dist/index.js'
 import { openPeer } from './peer.mjs'
 
 const STEPS = 180
-/** Ties that rounding may decide otherwise: of F32 files, and of those whose products are rounded. */
-const TIE = { f32: 1e-3, other: 0.1 }
+/** Ties that rounding may decide otherwise: of F32 files, of those whose products are rounded, and of those rounded to eight bits. */
+const TIE = { f32: 1e-3, bf16: 0.2, other: 0.1 }
 const MEAN_KL = 2e-3
 const LOGPROB = 2e-3
 /** llama.cpp has no window for qwen2, mistral and phi3, and no biases for qwen3; of longrope it goes by the window asked for. */
@@ -102,7 +102,7 @@ async function asPeer(what, path, start, args) {
   const model = await load(path, { backend: values.backend })
   const { otherGap, others, meanKl, maxKl } = await forced(model, start, answer)
   await model.close()
-  const tie = /\.f32\.gguf$/.test(path) ? TIE.f32 : TIE.other
+  const tie = TIE[/\.(f32|bf16)\.gguf$/.exec(path)?.[1] ?? 'other']
   const ok = otherGap <= tie && meanKl <= MEAN_KL && (at < 0 || answer.gaps[at] <= tie)
   const ids = at < 0 ? `${STEPS} ids equal` : `parts at step ${at} (gap ${answer.gaps[at].toFixed(4)})`
   const figures = `forced: ${others} other (largest gap ${otherGap.toFixed(4)}), KL mean ${meanKl.toExponential(1)} max ${maxKl.toExponential(1)}`
