@@ -4,7 +4,7 @@
 //! piece can be made in two ways. Among equal scores the leftmost pair goes first. A heap of candidates keeps it n log n.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use wick_spec::{Error, Result};
 
@@ -21,6 +21,8 @@ pub(crate) struct Spm {
     pieces: HashMap<String, (u32, f32)>,
     /// What each byte becomes that no piece covers.
     bytes: Box<[Option<u32>; 256]>,
+    /// The characters that a space follows in some piece. Behind any other, nothing merges across a space.
+    before_space: HashSet<char>,
 }
 
 /// A run of characters; merged away when `end == start`.
@@ -60,7 +62,9 @@ impl Spm {
                 || std::str::from_utf8(std::slice::from_ref(&byte)).ok().and_then(|text| pieces.get(text)).map(|p| p.0);
             byte_names.get(&byte).copied().or_else(alone).or(unknown)
         }));
-        Self { pieces, bytes }
+        let pairs = pieces.keys().flat_map(|piece| piece.chars().zip(piece.chars().skip(1)));
+        let before_space = pairs.filter(|pair| pair.1 == SPACE).map(|pair| pair.0).collect();
+        Self { pieces, bytes, before_space }
     }
 
     /// Appends the ids of `text`. `prefix` puts a space in front.
@@ -70,14 +74,26 @@ impl Spm {
             escaped.push(SPACE);
         }
         escaped.extend(text.chars().map(|c| if c == ' ' { SPACE } else { c }));
-        let symbols = self.merge(&escaped);
-        let mut at = if symbols.is_empty() { NONE } else { 0 };
-        while at != NONE {
-            let symbol = &symbols[at as usize];
-            self.push(&escaped[symbol.start..symbol.end], out)?;
-            at = symbol.next;
+        let mut rest = escaped.as_str();
+        while !rest.is_empty() {
+            let (part, behind) = rest.split_at(self.seam(rest));
+            let symbols = self.merge(part);
+            let mut at = 0;
+            while at != NONE {
+                let symbol = &symbols[at as usize];
+                self.push(&part[symbol.start..symbol.end], out)?;
+                at = symbol.next;
+            }
+            rest = behind;
         }
         Ok(())
+    }
+
+    /// Where the first part of `text` ends that merges by itself: parts of a word or two keep the heap small, however long the text.
+    fn seam(&self, text: &str) -> usize {
+        let spaces = text.match_indices(SPACE).map(|(at, _)| at);
+        let mut seams = spaces.filter(|&at| text[..at].chars().next_back().is_some_and(|c| !self.before_space.contains(&c)));
+        seams.next().unwrap_or(text.len())
     }
 
     fn merge(&self, text: &str) -> Vec<Symbol> {
@@ -188,6 +204,20 @@ mod tests {
         assert_eq!(encode("abc"), [4, 8]);
         assert_eq!(encode("é"), [6, 0], "0xC3 has a token, 0xA9 has none");
         assert!(encode("").is_empty());
+    }
+
+    #[test]
+    fn a_space_is_a_seam_unless_a_piece_goes_across() {
+        let pieces = |across| [("a▁", -1.0), ("▁b", -2.0), ("a", -9.0), ("b", -9.0), ("▁", -9.0)].into_iter().skip(across);
+        let encode = |skipped| {
+            let mut ids = Vec::new();
+            let spm = Spm::new(pieces(skipped).map(|(text, score)| (text, score, Kind::Normal)), Some(0));
+            assert_eq!(spm.seam("a▁b▁b"), if skipped == 0 { 5 } else { 1 });
+            spm.encode("a b", false, &mut ids).unwrap();
+            ids
+        };
+        assert_eq!(encode(0), [0, 3], "a▁ b");
+        assert_eq!(encode(1), [1, 0], "a ▁b");
     }
 
     #[test]
