@@ -16,6 +16,7 @@ mod spelling;
 mod spm;
 mod stop;
 mod template;
+mod thought;
 mod tokenizer;
 mod vocab;
 
@@ -24,4 +25,5 @@ pub use decode::Decoder;
 pub use rendered::Rendered;
 pub use stop::StopTexts;
 pub use template::{ChatTemplate, ControlTexts, TemplateSource};
+pub use thought::{Marks, Place, Split, Thought, ThoughtSplitter};
 pub use tokenizer::{Control, Tokenizer};

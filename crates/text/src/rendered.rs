@@ -21,9 +21,21 @@ impl Rendered {
         Self { text, marks, continues: false }
     }
 
+    /// Text of the program's own making that goes on from other text.
+    pub(crate) fn continuation(text: &str) -> Self {
+        Self { text: text.to_owned(), marks: Vec::new(), continues: true }
+    }
+
     /// The text, without marks: what the template writes in any other implementation of it.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// What this has behind `shorter`, or behind all they have in common; all of it without one.
+    pub fn behind(&self, shorter: Option<&Rendered>) -> &str {
+        let shorter = shorter.map_or("", Rendered::text);
+        let same = self.text.char_indices().zip(shorter.chars()).find(|((_, a), b)| a != b).map(|((at, _), _)| at);
+        &self.text[same.unwrap_or(self.text.len().min(shorter.len()))..]
     }
 
     /// Whether there is no text.

@@ -14,7 +14,7 @@ fn render(template: &str, case: &Json, control: &ControlTexts) -> Result<Rendere
         messages: case["messages"].to_string(),
         tools: text("tools"),
         variables: text("variables"),
-        response_prefix: None,
+        ..ChatPrompt::default()
     };
     ChatTemplate::new(template, "<s>", "</s>")?.render(
         &chat,
@@ -191,6 +191,44 @@ fn templates_are_found_where_models_keep_them() {
 }
 
 #[test]
+fn a_template_that_grows_of_itself_is_stopped_before_memory_is() {
+    let none = ControlTexts::new(&[], &[]).unwrap();
+    let sources = [
+        "{% set n = namespace(s='x') %}{% for i in range(99999) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
+        "{% set n = namespace(s='x') %}{% for i in range(99999) %}{% set n.s = n.s + n.s %}{% endfor %}",
+        "{% set n = namespace(s='x') %}{% for i in range(99999) %}{% set n.s = '' ~ (n.s ~ n.s)|string %}{% endfor %}",
+        "{% set n = namespace(s='xx') %}{% for i in range(99999) %}{% set n.s = n.s|replace('x', n.s) %}{% endfor %}",
+        "{% set n = namespace(s='xx') %}{% for i in range(99999) %}{% set n.s = n.s.replace('x', n.s) %}{% endfor %}",
+        "{% set n = namespace(s='x') %}{% for i in range(99999) %}{% set n.s = [n.s, n.s]|join %}{% endfor %}",
+        "{% set n = namespace(s='x') %}{% for i in range(99999) %}{% set n.s = ''.join([n.s, n.s]) %}{% endfor %}",
+        "{% set n = namespace(s='x') %}{% for i in range(99999) %}{% set n.s = '%s%s'|format(n.s, n.s) %}{% endfor %}",
+        "{% set n = namespace(s='x') %}{% for i in range(99999) %}{% set n.s = '{0}{0}'.format(n.s) %}{% endfor %}",
+        "{% set n = namespace(s='x') %}{% for i in range(9999) %}{% set t %}{{ n.s }}{{ n.s }}{% endset %}{% set n.s = t %}{% endfor %}",
+        "{% set n = namespace(s=[]) %}{% for i in range(99999) %}{% set n.s = n.s + ['a' * 99999999] %}{% endfor %}",
+        "{{ [1]|batch(1000000000, 'x') }}",
+        "{{ 'a'|indent(1000000000, true) }}",
+        "{{ '%1000000000d'|format(1) }}",
+        "{{ '{:1000000000}'.format(1) }}",
+    ];
+    let raw = format!("{{% set s %}}{{% for i in range(99999) %}}{}{{% endfor %}}{{% endset %}}", "word ".repeat(10_000));
+    for source in sources.into_iter().chain([raw.as_str()]) {
+        let chat = ChatPrompt { messages: "[]".into(), ..ChatPrompt::default() };
+        let error = ChatTemplate::new(source, "", "").and_then(|template| template.render(&chat, true, &none)).unwrap_err();
+        assert_eq!(error.code(), Code::ModelInvalid, "{source:.120}: {error}");
+    }
+}
+
+#[test]
+fn gathering_a_long_chat_message_by_message_is_no_growth() {
+    let none = ControlTexts::new(&[], &[]).unwrap();
+    let source = "{% set n = namespace(s='') %}{% for m in messages %}{% set n.s = n.s ~ m.content %}{% endfor %}{{ n.s }}";
+    let message = serde_json::json!({ "role": "user", "content": "word ".repeat(200) });
+    let chat = ChatPrompt { messages: Json::from(vec![message; 1000]).to_string(), ..ChatPrompt::default() };
+    let rendered = ChatTemplate::new(source, "", "").unwrap().render(&chat, true, &none).unwrap();
+    assert_eq!(rendered.text().len(), 1_000_000);
+}
+
+#[test]
 fn a_bad_chat_or_template_is_told_without_its_words() {
     let none = ControlTexts::new(&[], &[]).unwrap();
     let failure = |template: &str, messages: &str| {
@@ -201,7 +239,6 @@ fn a_bad_chat_or_template_is_told_without_its_words() {
     let cases = [
         ("{% for %}", "[]", Code::ModelInvalid, "line 1"),
         ("x\n{{ messages[0].content.nope() }}", secret, Code::ModelInvalid, "line 2"),
-        ("{{ messages[0].content | int + 1 }}", secret, Code::ModelInvalid, "line 1"),
         ("{{ messages[0].content + 1 }}", secret, Code::ModelInvalid, "line 1"),
         ("{{ nope.nope }}", secret, Code::ModelInvalid, "line 1"),
         ("{{ raise_exception('no ' + messages[0].role) }}", secret, Code::InvalidRequest, "no user"),
@@ -214,6 +251,8 @@ fn a_bad_chat_or_template_is_told_without_its_words() {
         ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "[]", Code::ModelInvalid, "line 1"),
         ("{{ 'a' * 100000000000 }}", "[]", Code::ModelInvalid, "line 1"),
         ("{% include 'x' %}", "[]", Code::ModelInvalid, "line 1"),
+        ("x\n{% for tool in tools.nope.nope or none %}{% endfor %}", "[]", Code::ModelInvalid, "line 2"),
+        ("{% for x in none %}{% endfor %}", "[]", Code::ModelInvalid, "line 1"),
         ("", "[secret", Code::InvalidRequest, "JSON"),
         ("", "{}", Code::InvalidRequest, "array"),
     ];

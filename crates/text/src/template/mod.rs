@@ -4,13 +4,20 @@
 //! trimming. A template is foreign code: it gets fuel, a depth limit, a limit on what it may write, and no way to files.
 
 mod control;
+mod guard;
+mod jinja;
+mod lexer;
+mod meter;
 mod python;
 mod source;
+mod thought;
 mod time;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::LazyLock;
+use std::time::SystemTime;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde};
@@ -23,11 +30,15 @@ pub use control::ControlTexts;
 pub use source::TemplateSource;
 
 use crate::Rendered;
+use crate::thought::Thought;
 use control::Mark;
+use time::Local;
 
 const NAME: &str = "chat template";
 /// Instructions of a rendering. 1,000 messages under the longest published templates take under 500,000.
 const FUEL: u64 = 5_000_000;
+/// Instructions of one of the short renderings by which a template is asked where thoughts stand.
+const PROBE_FUEL: u64 = 100_000;
 const MAX_DEPTH: usize = 200;
 const MAX_SOURCE: usize = 1 << 20;
 const MAX_OUTPUT: usize = 1 << 28;
@@ -38,6 +49,9 @@ pub struct ChatTemplate {
     source: String,
     bos: String,
     eos: String,
+    thought: Option<Thought>,
+    /// While the template is asked where thoughts stand.
+    probing: bool,
 }
 
 impl ChatTemplate {
@@ -51,8 +65,25 @@ impl ChatTemplate {
             )));
         }
         let mut environment = environment()?;
-        environment.add_template_owned(NAME, without_generation_tags(source)).map_err(|e| invalid(&e))?;
-        Ok(Self { environment, source: source.to_owned(), bos: bos.to_owned(), eos: eos.to_owned() })
+        let plain = without_generation_tags(source);
+        if let Err(error) = environment.add_template_owned(NAME, guard::guarded(&plain)) {
+            // What is wrong is said of the source as its author wrote it.
+            environment.add_template_owned(NAME, plain).map_err(|e| invalid(&e))?;
+            let line = error.line().unwrap_or_default();
+            return Err(Error::unsupported(format!("The {NAME}, line {line}: wick cannot bound what this makes.")));
+        }
+        let [bos, eos] = [bos, eos].map(str::to_owned);
+        let mut template = Self { environment, source: source.to_owned(), bos, eos, thought: None, probing: true };
+        template.environment.set_fuel(Some(PROBE_FUEL));
+        template.thought = thought::find(&template);
+        template.environment.set_fuel(Some(FUEL));
+        template.probing = false;
+        Ok(template)
+    }
+
+    /// What the template writes around a model's thought; `None` where it knows none.
+    pub fn thought(&self) -> Option<&Thought> {
+        self.thought.as_ref()
     }
 
     /// The template as the model's file has it.
@@ -66,6 +97,19 @@ impl ChatTemplate {
     /// chat is not JSON of the documented form or the template refuses it, with the template's words; `model-invalid` with the line
     /// when the template fails or does not end.
     pub fn render(&self, chat: &ChatPrompt, add_generation_prompt: bool, control: &ControlTexts) -> Result<Rendered> {
+        self.render_at(chat, add_generation_prompt, control, SystemTime::now())
+    }
+
+    /// The same at another time than now.
+    pub fn render_at(
+        &self,
+        chat: &ChatPrompt,
+        add_generation_prompt: bool,
+        control: &ControlTexts,
+        now: SystemTime,
+    ) -> Result<Rendered> {
+        let bytes = [Some(&chat.messages), chat.tools.as_ref(), chat.variables.as_ref()];
+        meter::begin(bytes.into_iter().flatten().map(String::len).sum(), self.probing);
         let mut messages = parse("messages", &chat.messages, Json::is_array)?;
         let mut tools =
             chat.tools.as_deref().map(|tools| parse("tools", tools, Json::is_array)).transpose()?.unwrap_or_default();
@@ -73,26 +117,30 @@ impl ChatTemplate {
             chat.variables.as_deref().map(|json| parse("variables", json, Json::is_object)).transpose()?.unwrap_or_default();
         let mark = Mark::absent_from([&messages, &tools, &variables])?;
         for message in messages.as_array_mut().into_iter().flatten() {
+            name_thought(message);
             let assistant = message.get("role").and_then(Json::as_str) == Some("assistant");
             control.mark(message, mark, assistant);
         }
         control.mark(&mut tools, mark, false);
         control.mark(&mut variables, mark, false);
 
-        let mut context = serde_json::Map::new();
-        context.insert("documents".into(), Json::Null);
+        let mut context = BTreeMap::from([("documents".to_owned(), Value::from(()))]);
         if let Json::Object(variables) = variables {
-            context.extend(variables);
+            context.extend(variables.into_iter().map(|(name, value)| (name, Value::from(Serde(value)))));
         }
-        context.insert("messages".into(), messages);
-        context.insert("tools".into(), tools);
-        context.insert("add_generation_prompt".into(), add_generation_prompt.into());
-        context.insert("bos_token".into(), self.bos.as_str().into());
-        context.insert("eos_token".into(), self.eos.as_str().into());
+        let clock = move |format: &str| Local::at(now).format(format);
+        context.extend([
+            ("messages".to_owned(), Value::from(Serde(messages))),
+            ("tools".to_owned(), Value::from(Serde(tools))),
+            ("add_generation_prompt".to_owned(), add_generation_prompt.into()),
+            ("bos_token".to_owned(), self.bos.as_str().into()),
+            ("eos_token".to_owned(), self.eos.as_str().into()),
+            ("strftime_now".to_owned(), Value::from_function(clock)),
+        ]);
 
         let mut written = Limited { bytes: Vec::new() };
         let template = self.environment.get_template(NAME).map_err(|e| invalid(&e))?;
-        template.render_captured_to(Value::from(Serde(&context)), &mut written).map_err(|e| invalid(&e))?;
+        template.render_captured_to(Value::from(context), &mut written).map_err(|e| invalid(&e))?;
         let written =
             String::from_utf8(written.bytes).map_err(|_| Error::internal("the template engine wrote broken UTF-8"))?;
         let mut rendered = mark.take_out(&written);
@@ -109,6 +157,18 @@ impl fmt::Debug for ChatTemplate {
     }
 }
 
+/// Templates read a thought under one of three names; the one it has is `reasoning_content`, and `thinking` for gpt-oss (as
+/// transformers gives them).
+fn name_thought(message: &mut Json) {
+    let Some(fields) = message.as_object_mut() else { return };
+    let names = ["reasoning_content", "thinking", "reasoning"];
+    let Some(thought) = names.iter().find_map(|name| fields.get(*name).filter(|thought| !thought.is_null()).cloned()) else {
+        return;
+    };
+    fields.entry("thinking").or_insert_with(|| thought.clone());
+    fields.insert("reasoning_content".into(), thought);
+}
+
 fn parse(name: &str, json: &str, is_right: impl Fn(&Json) -> bool) -> Result<Json> {
     let wanted = if name == "variables" { "an object" } else { "an array" };
     let value: Json = serde_json::from_str(json).map_err(|e| {
@@ -123,22 +183,25 @@ fn environment() -> Result<Environment<'static>> {
     environment.set_syntax(syntax.map_err(|e| Error::internal(format!("template syntax: {e}")))?);
     environment.set_undefined_behavior(UndefinedBehavior::Lenient);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.set_formatter(|out, _, value| python::write_str(out, value).map_err(minijinja::Error::from));
+    jinja::install(&mut environment);
+    meter::install(&mut environment);
+    environment.set_formatter(|out, _, value| {
+        meter::charge(meter::size(value))?;
+        python::write_str(out, value).map_err(minijinja::Error::from)
+    });
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(MAX_DEPTH);
     environment.set_debug(false);
     environment.add_function("raise_exception", |message: String| -> Result<Value, minijinja::Error> {
         Err(minijinja::Error::new(ErrorKind::InvalidOperation, "raise_exception").with_source(Raised(message)))
     });
-    environment.add_function("strftime_now", |format: &str| time::strftime(format, std::time::SystemTime::now()));
     environment.add_filter("tojson", tojson);
-    environment.add_filter("string", |value: &Value| python::str(value));
     Ok(environment)
 }
 
 /// `json.dumps` with the arguments that transformers gives templates.
 fn tojson(value: &Value, indent: Option<usize>, options: Kwargs) -> Result<String, minijinja::Error> {
+    meter::charge(meter::size(value).saturating_mul(4))?;
     let indent = match indent {
         None => options.get::<Option<usize>>("indent")?,
         given => given,
@@ -204,7 +267,9 @@ fn invalid(error: &minijinja::Error) -> Error {
         | ErrorKind::UnknownMethod
         | ErrorKind::UnknownBlock
         | ErrorKind::TemplateNotFound => error.detail().map_or(String::new(), |detail| format!(": {detail}")),
-        ErrorKind::WriteFailure => format!(" (limit {MAX_OUTPUT} bytes, values nested {} deep)", python::MAX_DEPTH),
+        ErrorKind::WriteFailure => {
+            format!(" (limit {} bytes beside the chat, values nested {} deep)", meter::MAX_MADE, python::MAX_DEPTH)
+        }
         ErrorKind::OutOfFuel => format!(" (limit {FUEL} instructions)"),
         _ => String::new(),
     };

@@ -19,6 +19,11 @@ pub(super) fn write_str(out: &mut impl Write, value: &Value) -> fmt::Result {
     }
 }
 
+/// Whether Python's `str.strip` takes it away.
+pub(super) fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
+}
+
 /// `str(value)`.
 pub(super) fn str(value: &Value) -> Result<String, minijinja::Error> {
     let mut out = String::new();
@@ -118,12 +123,14 @@ fn write_json(out: &mut String, value: &Value, style: &JsonStyle, depth: usize) 
     if depth > MAX_DEPTH {
         return Err(minijinja::Error::new(ErrorKind::InvalidOperation, "tojson: nested too deeply"));
     }
-    match value.kind() {
+    let kind = value.kind();
+    match kind {
         ValueKind::None => out.push_str("null"),
         ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
         ValueKind::Number => write_number(out, value)?,
         ValueKind::String => write_json_text(out, value.as_str().unwrap_or_default(), style.ensure_ascii)?,
-        ValueKind::Seq | ValueKind::Iterable => {
+        // The sum of two lists is an iterable here; what has no length is a generator, which is no JSON.
+        ValueKind::Seq | ValueKind::Iterable if kind == ValueKind::Seq || value.len().is_some() => {
             let items: Vec<_> = value.try_iter()?.collect();
             write_items(out, ['[', ']'], &items, style, depth, |out, item| write_json(out, item, style, depth + 1))?;
         }
