@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::Builder;
 
 use wick_compute::{Backend, Plan};
+use wick_kernels::Isa;
 use wick_models::{Loading, LongFrom, while_loading};
 use wick_spec::{Error, Result, Stop, Warning};
 use wick_weights::{DType, Recoded, Tensors};
@@ -119,6 +120,7 @@ fn start(
     log: &Log,
     stop: &Stop,
 ) -> Result<(Parts, Receiver<Command>, Engine)> {
+    Isa::chosen()?;
     let machine = Machine::read();
     let backend = choose(options, log)?;
     let recoded = options.quantize.map(|dtype| quantising(options, dtype, source, info, log, stop)).transpose()?;

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::thread::available_parallelism;
 
+use wick_kernels::Isa;
+
 /// A report on the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
-    /// The widest instruction set the CPU has: `avx512`, `avx2`, `neon` or `scalar`.
+    /// The instruction set wick computes with, the widest there is or what `WICK_CPU` forces: `avx512`, `avx2`, `neon` or `scalar`.
     pub isa: &'static str,
     /// Physical cores; hyper-threads of one core count once.
     pub physical_cores: usize,
@@ -40,14 +42,12 @@ impl Machine {
 }
 
 fn isa() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl")
-    {
-        return "avx512";
-    } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        return "avx2";
+    match Isa::chosen() {
+        Ok(isa) if isa == Isa::SCALAR && cfg!(target_arch = "aarch64") => "neon",
+        Ok(isa) => isa.name(),
+        // The load says what is wrong with WICK_CPU.
+        Err(_) => Isa::SCALAR.name(),
     }
-    if cfg!(target_arch = "aarch64") { "neon" } else { "scalar" }
 }
 
 /// Distinct cores by Linux's topology files; `None` elsewhere.

@@ -42,7 +42,8 @@ fn the_same_logits_as_the_file_that_is_written() {
         (fixture("foreign/llama-tied-rope3.f32.gguf"), true),
         (fixture("foreign/qwen3.f16.gguf"), true),
         (fixture("checkpoints/qwen3"), true),
-        // Its file has the rows of q and k in another order, so sums are made in another one.
+        // Its file has the rows of q and k in another order, so sums are made in another one, and activations that are rounded to
+        // eight bits may round otherwise.
         (fixture("checkpoints/llama-q8"), false),
     ] {
         for dtype in ["q8_0", "q4_0", "f16", "bf16"] {
@@ -56,7 +57,8 @@ fn the_same_logits_as_the_file_that_is_written() {
                 let (got, expected_logits) = (logits(&quantised), logits(&expected));
                 match exact {
                     true => assert!(got == expected_logits, "{what}"),
-                    false => assert_close(&got, &expected_logits, 1e-4, &what),
+                    false if backend == BackendKind::Reference => assert_close(&got, &expected_logits, 1e-4, &what),
+                    false => assert_close(&got, &expected_logits, 3e-2, &what),
                 }
                 assert_eq!(quantised.info().weights_bytes, expected.info().weights_bytes, "{what}");
                 assert_eq!(quantised.info().weights_dtype, expected.info().weights_dtype, "{what}");

@@ -46,7 +46,7 @@ fn bytes(backend: &Candle, weight: &Weight<'_>, dtype: DType) -> u64 {
     let file = dtype.bytes(elements).unwrap_or(usize::MAX) as u64;
     match (weight.used, backend.kernels, weight.shape.as_slice()) {
         (Use::Vector, _, _) => elements as u64 * F32,
-        (Use::Matrix, Kernels::Slices, &[n, k]) => file + ggml(dtype).map_or(0, |dtype| cpu::packed_bytes(dtype, n, k)),
+        (Use::Matrix, Kernels::Slices, &[n, k]) => file + cpu::copied_bytes(dtype, n, k),
         (Use::Matrix, Kernels::Tensors, _) => match dtype {
             DType::F16 | DType::BF16 if backend.device.is_cpu() => elements as u64 * F32,
             _ if ggml(dtype).is_none() => (elements * unnamed(&backend.device).size_in_bytes()) as u64,

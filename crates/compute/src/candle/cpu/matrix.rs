@@ -1,6 +1,6 @@
 //! Products with a weight that stays in its file.
 //!
-//! Four ways, by type and by how many rows x has. Few rows: *dots*, ours, of types that candle is slow at, or *blocks*, candle's
+//! Where wick has kernels for the type and the processor, they are used. Else four ways, by how many rows x has. Few rows: *dots*, ours, of types that candle is slow at, or *blocks*, candle's
 //! integer dot products, both on the file's own bytes. More: *packed*, candle's tiled kernels on the copy they make of some
 //! types, or *panels*, some rows of the weight decoded to f32 in the cache and multiplied with all of x, which any type can:
 //! it is the only way of types that candle has no name for.
@@ -13,6 +13,7 @@ use std::sync::Mutex;
 use candle_core::Tensor as Candle;
 use candle_core::quantized::k_quants::{self, GgmlType};
 use candle_core::quantized::{GgmlDType, QTensor};
+use wick_kernels::{Activations, Isa, known, product};
 use wick_spec::{Result, Stop};
 use wick_weights::{DType, Tensor};
 
@@ -91,22 +92,41 @@ pub(in crate::candle) struct Matrix {
     /// candle's name of the quantised type; `None` for F32, F16, BF16, and what it has no name for.
     blocks: Option<GgmlDType>,
     packed: Option<QTensor>,
+    /// The instruction set of our own kernels, where they know the type.
+    kernels: Option<Isa>,
+}
+
+/// Columns that a thread takes at once: several eights, so that a panel's unpacking is not all there is to do.
+const COLUMNS: usize = 32;
+
+/// The instruction set of the kernels for this type and k elements a row; `None` where candle's ways are better: without AVX2.
+fn kernels(dtype: DType, k: usize) -> Option<Isa> {
+    Isa::chosen().ok().filter(|isa| *isa > Isa::SCALAR && known(dtype, k))
+}
+
+/// Bytes kept beside an (n, k) weight in its file: the copy that candle's kernels read, where they are used.
+pub(in crate::candle) fn copied_bytes(dtype: DType, n: usize, k: usize) -> u64 {
+    match (kernels(dtype, k), ggml(dtype)) {
+        (None, Some(dtype)) => packed::packed_bytes(dtype, n, k),
+        _ => 0,
+    }
 }
 
 impl Matrix {
     /// Over the tensor's bytes, nothing read yet.
     pub(in crate::candle) fn new(tensor: Tensor, outputs: usize, inputs: usize) -> Fallible<Self> {
+        let kernels = kernels(tensor.info().dtype, inputs);
         let blocks = match tensor.info().dtype {
             DType::F32 | DType::F16 | DType::BF16 => None,
             dtype => ggml(dtype),
         };
         let packed = match blocks {
-            Some(dtype) if packed::packed_bytes(dtype, outputs, inputs) > 0 => {
+            Some(dtype) if copied_bytes(tensor.info().dtype, outputs, inputs) > 0 => {
                 Some(packed::tensor(Bytes::new(tensor.clone())?, dtype, outputs, inputs)?)
             }
             _ => None,
         };
-        Ok(Self { bytes: Bytes::new(tensor)?, outputs, inputs, blocks, packed })
+        Ok(Self { bytes: Bytes::new(tensor)?, outputs, inputs, blocks, packed, kernels })
     }
 
     /// Makes the packed copies that candle would make at the first products.
@@ -123,6 +143,10 @@ impl Matrix {
     /// `x · Wᵀ`: (t, k) to (t, n). `cancelled` when `stop` was set on the way.
     pub(in crate::candle) fn forward(&self, x: &Candle, stop: &Stop) -> Fallible<Candle> {
         let (t, n) = (x.dim(0)?, self.outputs);
+        if let Some(isa) = self.kernels {
+            let y = with(x, |x| Ok(self.by_kernels(isa, x, stop)?))?;
+            return Ok(Candle::from_vec(y, (t, n), x.device())?);
+        }
         if let (Some(packed), 2..=TILE) = (&self.packed, t) {
             let y = x.apply_op1_no_bwd(packed)?;
             stop.check()?;
@@ -148,6 +172,28 @@ impl Matrix {
 
     fn dtype(&self) -> DType {
         self.bytes.tensor.info().dtype
+    }
+
+    /// With our own kernels.
+    fn by_kernels(&self, isa: Isa, x: &[f32], stop: &Stop) -> Result<Vec<f32>> {
+        thread_local! {
+            static ROUNDED: RefCell<Activations> = RefCell::default();
+        }
+        let (n, k, dtype, bytes) = (self.outputs, self.inputs, self.dtype(), self.bytes.tensor.bytes()?);
+        let mut y = vec![0.0; x.len() / k * n];
+        ROUNDED.with_borrow_mut(|rounded| {
+            rounded.set(isa, dtype, x, k);
+            let (rounded, to) = (&*rounded, Shared(y.as_mut_ptr()));
+            each(n.div_ceil(COLUMNS), x.len() * n, |range| {
+                for at in range.filter(|_| !stop.is_set()) {
+                    let columns = at * COLUMNS..((at + 1) * COLUMNS).min(n);
+                    // SAFETY: y has room for (t, n), and each of its columns is in one range.
+                    unsafe { product(isa, dtype, bytes, n, rounded, columns, to.get()) };
+                }
+            });
+        });
+        stop.check()?;
+        Ok(y)
     }
 
     /// With candle's packed kernels, some rows of x at a time.

@@ -13,8 +13,7 @@ mod simd;
 use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Storage, Tensor};
 
 pub(super) use attention::{Heads, Sequence, attend};
-pub(super) use matrix::Matrix;
-pub(super) use packed::packed_bytes;
+pub(super) use matrix::{Matrix, copied_bytes};
 pub use pool::threads;
 pub(super) use rows::{add, gate, rms_norm, rotate, scale, softcap};
 

@@ -1,0 +1,13 @@
+//! Arithmetic on slices: products with quantised weights.
+//!
+//! A product is computed in whole numbers as far as its weight's type goes: activations are rounded to eight bits, the sums of a
+//! group of elements are exact, and only the groups' sums are floats, added in the order of the elements. So every way to
+//! compute it, on any instruction set, with any number of rows at once and any number of threads, gives the same bits.
+
+mod activations;
+mod isa;
+mod product;
+
+pub use activations::Activations;
+pub use isa::Isa;
+pub use product::{known, product};

@@ -1,0 +1,168 @@
+//! A block of one column with a few rows, from the file's own layout.
+
+use std::arch::x86_64::*;
+
+use super::super::format::{Format, Q4_0, Q4K, Q5K, Q6K, Q8_0, six_bits};
+use super::Row;
+
+/// A type whose blocks are multiplied as they are.
+pub(in super::super) trait Dots: Format {
+    /// Vectors whose elements add up to the block's whole numbers with each row: of the products (less an offset's part), and of
+    /// the minimums.
+    ///
+    /// # Safety
+    /// A block, a group of each row, and the processor has AVX2, FMA and F16C.
+    unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]);
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn load<T>(at: *const T) -> __m256i {
+    // SAFETY: the caller has 32 bytes there.
+    unsafe { _mm256_loadu_si256(at.cast()) }
+}
+
+/// Bytes 2j, 2j + 1 of each half, everywhere in that half.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn spread(v: __m256i, j: usize) -> __m256i {
+    _mm256_shuffle_epi8(v, _mm256_set1_epi16((2 * j) as i16 | ((2 * j + 1) as i16) << 8))
+}
+
+/// Scales of sub-blocks of 32, and the minimums' part.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn long_scales<const M: usize>(packed: *const u8, x: &[Row; M]) -> (__m256i, [__m128i; M]) {
+    // SAFETY: twelve bytes of a block; eight sums of a group.
+    unsafe {
+        let (scales, mins) = six_bits(&*packed.cast());
+        let widened = |bytes: [u8; 8]| _mm_cvtepu8_epi16(_mm_cvtsi64_si128(i64::from_le_bytes(bytes)));
+        let mins = widened(mins);
+        let sums = std::array::from_fn(|r| _mm_madd_epi16(mins, _mm_loadu_si128(x[r].pairs.cast())));
+        (_mm256_broadcastsi128_si256(widened(scales)), sums)
+    }
+}
+
+/// `sums += scale · (q · x)` for 32 elements at `at` of each row.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn add_scaled<const M: usize>(sums: &mut [__m256i; M], q: __m256i, scale: __m256i, x: &[Row; M], at: usize) {
+    for r in 0..M {
+        // SAFETY: the caller has 32 elements there.
+        let pairs = _mm256_maddubs_epi16(q, unsafe { load(x[r].q.add(at)) });
+        sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(pairs, scale));
+    }
+}
+
+impl Dots for Q4K {
+    #[inline(always)]
+    unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
+        // SAFETY: a block and its groups.
+        unsafe {
+            let (scales, mins) = long_scales(block.add(4), &x);
+            let nibble = _mm256_set1_epi8(15);
+            let mut sums = [_mm256_setzero_si256(); M];
+            for j in 0..4 {
+                let bytes = load(block.add(16 + 32 * j));
+                let (low, high) = (_mm256_and_si256(bytes, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble));
+                add_scaled(&mut sums, low, spread(scales, 2 * j), &x, 64 * j);
+                add_scaled(&mut sums, high, spread(scales, 2 * j + 1), &x, 64 * j + 32);
+            }
+            (sums, mins)
+        }
+    }
+}
+
+impl Dots for Q5K {
+    #[inline(always)]
+    unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
+        // SAFETY: a block and its groups.
+        unsafe {
+            let (scales, mins) = long_scales(block.add(4), &x);
+            let (nibble, fifth) = (_mm256_set1_epi8(15), _mm256_set1_epi8(16));
+            let mut high = load(block.add(16));
+            let mut sums = [_mm256_setzero_si256(); M];
+            for j in 0..4 {
+                let bytes = load(block.add(48 + 32 * j));
+                // Bits 2j and 2j + 1 of each byte, as the fifth.
+                let bits = (_mm256_slli_epi16::<4>(high), _mm256_slli_epi16::<3>(high));
+                high = _mm256_srli_epi16::<2>(high);
+                let low = _mm256_or_si256(_mm256_and_si256(bytes, nibble), _mm256_and_si256(bits.0, fifth));
+                let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
+                let upper = _mm256_or_si256(upper, _mm256_and_si256(bits.1, fifth));
+                add_scaled(&mut sums, low, spread(scales, 2 * j), &x, 64 * j);
+                add_scaled(&mut sums, upper, spread(scales, 2 * j + 1), &x, 64 * j + 32);
+            }
+            (sums, mins)
+        }
+    }
+}
+
+impl Dots for Q6K {
+    #[inline(always)]
+    unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
+        // SAFETY: a block and its groups.
+        unsafe {
+            let scales = _mm_loadu_si128(block.add(192).cast());
+            // Even ones in the low half, odd ones in the high half: a vector of 32 elements has one of each.
+            let order = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+            let apart = _mm256_cvtepi8_epi16(_mm_shuffle_epi8(scales, order));
+            let in_order = _mm256_cvtepi8_epi16(scales);
+            let (nibble, two) = (_mm256_set1_epi8(15), _mm256_set1_epi8(3));
+            let mut sums = [_mm256_setzero_si256(); M];
+            for h in 0..2 {
+                let (first, second) = (load(block.add(64 * h)), load(block.add(64 * h + 32)));
+                let high = load(block.add(128 + 32 * h));
+                let upper = |bits: __m256i| _mm256_slli_epi16::<4>(_mm256_and_si256(bits, two));
+                let lower = |bits: __m256i| _mm256_and_si256(bits, nibble);
+                let q = [
+                    _mm256_or_si256(lower(first), upper(high)),
+                    _mm256_or_si256(lower(second), upper(_mm256_srli_epi16::<2>(high))),
+                    _mm256_or_si256(lower(_mm256_srli_epi16::<4>(first)), upper(_mm256_srli_epi16::<4>(high))),
+                    _mm256_or_si256(lower(_mm256_srli_epi16::<4>(second)), upper(_mm256_srli_epi16::<6>(high))),
+                ];
+                for (i, q) in q.into_iter().enumerate() {
+                    add_scaled(&mut sums, q, spread(apart, 4 * h + i), &x, 128 * h + 32 * i);
+                }
+            }
+            for r in 0..M {
+                let offset = _mm256_madd_epi16(in_order, load(x[r].sums));
+                sums[r] = _mm256_sub_epi32(sums[r], _mm256_slli_epi32::<5>(offset));
+            }
+            (sums, [_mm_setzero_si128(); M])
+        }
+    }
+}
+
+impl Dots for Q4_0 {
+    #[inline(always)]
+    unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
+        // SAFETY: a block and its groups.
+        unsafe {
+            let bytes = _mm_loadu_si128(block.add(2).cast());
+            let both = _mm256_set_m128i(_mm_srli_epi16::<4>(bytes), bytes);
+            let q = _mm256_sub_epi8(_mm256_and_si256(both, _mm256_set1_epi8(15)), _mm256_set1_epi8(8));
+            (signed(q, &x), [_mm_setzero_si128(); M])
+        }
+    }
+}
+
+impl Dots for Q8_0 {
+    #[inline(always)]
+    unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
+        // SAFETY: a block and its groups.
+        unsafe { (signed(load(block.add(2)), &x), [_mm_setzero_si128(); M]) }
+    }
+}
+
+/// q · x for 32 signed bytes.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn signed<const M: usize>(q: __m256i, x: &[Row; M]) -> [__m256i; M] {
+    let (size, ones) = (_mm256_abs_epi8(q), _mm256_set1_epi16(1));
+    std::array::from_fn(|r| {
+        // SAFETY: the caller has 32 elements there.
+        let x = unsafe { load(x[r].q) };
+        _mm256_madd_epi16(_mm256_maddubs_epi16(size, _mm256_sign_epi8(x, q)), ones)
+    })
+}

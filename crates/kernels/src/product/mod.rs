@@ -1,0 +1,151 @@
+//! `y = x · Wᵀ` with W in the layout of its file.
+//!
+//! Few rows of x read the file's blocks as they are, eight columns of y side by side. Many rows read panels: eight columns' blocks,
+//! unpacked to bytes and interleaved, in the calling thread's scratch. Both compute each column of each row alike, to the bit.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod format;
+mod scalar;
+
+use std::ops::Range;
+
+use wick_weights::DType;
+
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Kind;
+use crate::{Activations, Isa};
+use format::{Format, Q4_0, Q4K, Q5K, Q6K, Q8_0};
+
+/// Elements that share a scale of the activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// 256: k-quants.
+    Long,
+    /// 32: the older types.
+    Short,
+}
+
+impl Group {
+    /// How many.
+    pub(crate) fn elements(self) -> usize {
+        match self {
+            Self::Long => 256,
+            Self::Short => 32,
+        }
+    }
+}
+
+/// Columns computed side by side.
+pub(crate) const COLUMNS: usize = 8;
+
+macro_rules! by_type {
+    ($dtype:expr, $format:ident => $body:expr, _ => $other:expr) => {
+        match $dtype {
+            DType::Q4_0 => {
+                type $format = Q4_0;
+                $body
+            }
+            DType::Q8_0 => {
+                type $format = Q8_0;
+                $body
+            }
+            DType::Q4_K => {
+                type $format = Q4K;
+                $body
+            }
+            DType::Q5_K => {
+                type $format = Q5K;
+                $body
+            }
+            DType::Q6_K => {
+                type $format = Q6K;
+                $body
+            }
+            _ => $other,
+        }
+    };
+}
+
+fn group(dtype: DType) -> Option<Group> {
+    by_type!(dtype, F => Some(F::GROUP), _ => None)
+}
+
+/// Whether there is a product with rows of k elements of this type.
+pub fn known(dtype: DType, k: usize) -> bool {
+    group(dtype).is_some_and(|group| k > 0 && k.is_multiple_of(group.elements()))
+}
+
+impl Activations {
+    /// Rounds `x`, (t, k), to the grid that products with weights of this type use. What was here before is gone.
+    ///
+    /// # Panics
+    /// When the type is not [`known`] with rows of k elements.
+    pub fn set(&mut self, isa: Isa, dtype: DType, x: &[f32], k: usize) {
+        self.round(isa, group(dtype).expect("a type that is known"), x, k);
+    }
+
+    /// Whether rows rounded for products with weights of type `a` serve those with `b` too.
+    pub fn shared(a: DType, b: DType) -> bool {
+        group(a).is_some() && group(a) == group(b)
+    }
+}
+
+/// Columns of a product: `y[r · n + c] = x[r] · w[c]` for the rows of x and c in `columns`; w: n rows of `bytes`.
+///
+/// # Safety
+/// `y` has room for (t, n) values, of which nobody else touches these columns.
+///
+/// # Panics
+/// When the type is not [`known`], the bytes are not n rows of the activations' width, or columns are beyond them.
+pub unsafe fn product(isa: Isa, dtype: DType, bytes: &[u8], n: usize, x: &Activations, columns: Range<usize>, y: *mut f32) {
+    by_type!(dtype, F => {
+        assert!(bytes.len() == n * (x.width / F::GROUP.elements()) * F::BYTES && columns.end <= n, "n rows of blocks");
+        let call = Call { bytes, n, x, columns, y };
+        // SAFETY: the caller's promise; the bytes are as many as asserted.
+        unsafe { run::<F>(isa, &call) }
+    }, _ => panic!("no product with blocks of {dtype}"))
+}
+
+/// What a product is asked for.
+struct Call<'a> {
+    bytes: &'a [u8],
+    n: usize,
+    x: &'a Activations,
+    columns: Range<usize>,
+    y: *mut f32,
+}
+
+impl Call<'_> {
+    /// Bytes of a row of w.
+    fn row_bytes(&self) -> usize {
+        self.bytes.len() / self.n.max(1)
+    }
+
+    /// Groups in a row.
+    fn groups<F: Format>(&self) -> usize {
+        self.x.width / F::GROUP.elements()
+    }
+}
+
+unsafe fn run<F: Dots>(isa: Isa, call: &Call<'_>) {
+    match isa.kind() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the caller's promise, and the processor has what an `Isa` names.
+        Kind::Avx2 | Kind::Avx512 => unsafe { avx2::product::<F>(call) },
+        // SAFETY: the caller's promise.
+        _ => unsafe { scalar::product::<F>(call) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+use avx2::Dots;
+
+/// What [`run`] needs of a type beside the scalar way: nothing here.
+#[cfg(not(target_arch = "x86_64"))]
+trait Dots: Format {}
+#[cfg(not(target_arch = "x86_64"))]
+impl<F: Format> Dots for F {}
+
+#[cfg(test)]
+mod tests;
