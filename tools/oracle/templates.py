@@ -1,6 +1,6 @@
 """What transformers makes of real chat templates: 30 conversations under each, with tools and without, answer opened and not.
 
-    python tools/oracle/templates.py FOLDER OUT.json      # FOLDER holds NAME.jinja files
+    python tools/oracle/templates.py OUT.json [FOLDER]     # FOLDER holds NAME.jinja files; by default those that vectors.py fetches
 
 `cargo run -p wick-text --example templates -- OUT.json` renders the same and prints the table. The clock stands still, so that
 dates are comparable; bos and eos are `<s>` and `</s>` everywhere.
@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 
+import vectors
 from transformers.utils import chat_template_utils
 
 CLOCK = 1_767_331_445  # Seconds since 1970; printed in the machine's own time zone, on both sides.
@@ -147,7 +148,8 @@ def render(template: str, messages: list, tools: list | None, opened: bool, vari
 
 
 def main() -> None:
-    folder, out = map(Path, sys.argv[1:])
+    out, *folder = map(Path, sys.argv[1:])
+    folder = folder[0] if folder else vectors.models() / "templates"
     templates = {path.stem: path.read_text() for path in sorted(folder.glob("*.jinja"))}
     expected = {
         name: [

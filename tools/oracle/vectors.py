@@ -62,10 +62,8 @@ def unpack(archive: Path, to: Path) -> None:
                 shutil.copyfileobj(source, target)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--archive", type=Path)
-    archive = parser.parse_args().archive
+def models(archive: Path | None = None) -> Path:
+    """The cached folder, filled from the package where it is not there yet."""
     cache = Path(os.environ.get("WICK_CACHE") or Path.home() / ".cache/wick")
     folder = cache / f"{PACKAGE}-{VERSION}"
     if not folder.is_dir():
@@ -78,7 +76,13 @@ def main() -> None:
             except OSError:
                 if not folder.is_dir():
                     raise
-    print(folder)
+    return folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--archive", type=Path)
+    print(models(parser.parse_args().archive))
 
 
 if __name__ == "__main__":

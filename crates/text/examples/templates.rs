@@ -1,9 +1,10 @@
 //! Holds the template engine to transformers, template by template.
 //!
-//! `cargo run -p wick-text --example templates -- EXPECTED.json [NAME]` reads what `tools/oracle/templates.py` wrote, renders the
-//! same conversations and prints a row a template; the first differences with NAME (part of a template's name), which is then the
-//! only one. `leaks` counts the places of a chat from which control text came out as a control token, under a vocabulary in which
-//! all that the template writes in brackets is one. Ends with 1 where anything differs or leaks.
+//! `cargo run -p wick-text --example templates -- EXPECTED.json [NAME | --list FILE]` reads what `tools/oracle/templates.py` wrote,
+//! renders the same conversations and prints a row a template; the first differences with NAME (part of a template's name), which is
+//! then the only one. `--list` writes what came out, a template a line. `places` counts the places of a chat from which control text
+//! would come out as control tokens if nothing were done about it, under a vocabulary in which all that the template writes in
+//! brackets is one; `leaks` those from which it does. Ends with 1 where anything differs or leaks.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,29 +17,34 @@ use wick_weights::gguf::{Array, File, Metadata, Value};
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().ok_or_else(|| Error::invalid_request("templates EXPECTED.json [NAME]"))?;
-    let only = arguments.next();
+    let (mut only, mut list) = (arguments.next(), None);
+    if only.as_deref() == Some("--list") {
+        (only, list) = (None, arguments.next());
+    }
     let bytes = std::fs::read(&path).map_err(|e| Error::io(format!("{path}: {e}")))?;
     let oracle: Json = serde_json::from_slice(&bytes).map_err(|e| Error::invalid_request(format!("{path}: {e}")))?;
     let now = UNIX_EPOCH + Duration::from_secs(oracle["clock"].as_u64().unwrap_or(0));
     println!(
-        "{:52} {:>6} {:>6} {:>6} {:>6} {:>9} {:>6}  thought",
-        "template", "chats", "none", "plain", "rich", "different", "leaks"
+        "{:52} {:>6} {:>6} {:>6} {:>6} {:>9} {:>6} {:>6}  thought",
+        "template", "chats", "none", "plain", "rich", "different", "places", "leaks"
     );
-    let (mut templates, mut renderings, mut different, mut leaks) = (0, 0, 0, 0);
+    let (mut renderings, mut different, mut places, mut leaks) = (0, 0, 0, 0);
+    let mut rows = Vec::new();
     for (name, source) in oracle["templates"].as_object().into_iter().flatten() {
         if only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
             continue;
         }
         let source = source.as_str().unwrap_or_default();
         let row = Row::of(&oracle, name, source, now);
-        let leaking = leaking(source)?;
+        let [open, leaking] = leaking(source)?;
+        let chats = oracle["chats"].as_array().map_or(0, Vec::len);
         println!(
-            "{name:52} {:>6} {:>6} {:>6} {:>6} {:>9} {:>6}  {}",
-            oracle["chats"].as_array().map_or(0, Vec::len),
+            "{name:52} {chats:>6} {:>6} {:>6} {:>6} {:>9} {:>6} {:>6}  {}",
             row.cases[0],
             row.cases[1],
             row.cases[2],
             row.differences.len(),
+            open.len(),
             leaking.len(),
             row.thought
         );
@@ -48,12 +54,24 @@ fn main() -> Result<()> {
         for difference in row.differences.iter().take(if only.is_some() { 6 } else { 0 }) {
             println!("{difference}");
         }
-        templates += 1;
+        rows.push(format!(
+            r#"  {{ "name": {:?}, "conversations": {chats}, "renderings": {}, "differences": {}, "leaks": {} }}"#,
+            format!("{name}.jinja"),
+            row.cases.iter().sum::<usize>(),
+            row.differences.len(),
+            leaking.len()
+        ));
         renderings += row.cases.iter().sum::<usize>();
         different += row.differences.len();
+        places += open.len();
         leaks += leaking.len();
     }
-    println!("{templates} templates, {renderings} renderings, {different} different, {leaks} leaks");
+    let templates = rows.len();
+    println!("{templates} templates, {renderings} renderings, {different} different, {places} places, {leaks} leaks");
+    if let Some(list) = list {
+        let rows = format!("[\n{}\n]\n", rows.join(",\n"));
+        std::fs::write(&list, rows).map_err(|e| Error::io(format!("{list}: {e}")))?;
+    }
     std::process::exit(i32::from(different + leaks > 0));
 }
 
@@ -113,58 +131,74 @@ fn difference(case: &Json, got: &Result<String>) -> Option<String> {
     }
 }
 
-/// Where strings of others come into a chat, with the pointer to each in messages or tools.
-const PLACES: [(&str, &str); 8] = [
-    ("system", "/messages/0/content"),
-    ("user", "/messages/1/content"),
-    ("name", "/messages/1/name"),
-    ("tool call's name", "/messages/2/tool_calls/0/function/name"),
-    ("tool call's argument", "/messages/2/tool_calls/0/function/arguments/city"),
-    ("tool result", "/messages/3/content"),
-    ("tool's name", "/tools/0/function/name"),
-    ("tool's description", "/tools/0/function/description"),
+/// Where strings of others come into a chat: the role of the message, or `tools`, and the pointer from there.
+const PLACES: [(&str, &str, &str); 9] = [
+    ("system", "system", "/content"),
+    ("user", "user", "/content"),
+    ("name", "user", "/name"),
+    ("answer", "assistant", "/content"),
+    ("tool call's name", "assistant", "/tool_calls/0/function/name"),
+    ("tool call's argument", "assistant", "/tool_calls/0/function/arguments/city"),
+    ("tool result", "tool", "/content"),
+    ("tool's name", "tools", "/tools/0/function/name"),
+    ("tool's description", "tools", "/tools/0/function/description"),
 ];
 
-/// Places from which text came out as control tokens that an innocent word there does not give.
-fn leaking(source: &str) -> Result<Vec<&'static str>> {
+/// The string at a place of `chat`.
+fn at<'a>(chat: &'a mut Json, role: &str, pointer: &str) -> Option<&'a mut Json> {
+    let Some(index) = chat["messages"].as_array()?.iter().position(|message| message["role"] == role) else {
+        return chat.pointer_mut(pointer).filter(|_| role == "tools");
+    };
+    chat["messages"][index].pointer_mut(pointer)
+}
+
+/// Places from which text comes out as control tokens that an innocent word there does not give: without marks, and with them.
+fn leaking(source: &str) -> Result<[Vec<&'static str>; 2]> {
     let (tokenizer, texts) = vocabulary(source)?;
-    let Ok(template) = ChatTemplate::new(source, "<s>", "</s>") else { return Ok(Vec::new()) };
-    let control = tokenizer.control_texts(&template)?;
-    let ids = |place: &str, word: &str| -> Option<Vec<u32>> {
-        let mut chat = conversation();
-        *chat.pointer_mut(place)? = word.into();
+    let Ok(template) = ChatTemplate::new(source, "<s>", "</s>") else { return Ok([Vec::new(), Vec::new()]) };
+    let ids = |mut chat: Json, (_, role, pointer): (&str, &str, &str), word: &str, control: &ControlTexts| {
+        *at(&mut chat, role, pointer)? = word.into();
         let prompt = ChatPrompt {
             messages: chat["messages"].to_string(),
-            tools: Some(chat["tools"].to_string()),
+            tools: chat["tools"].is_array().then(|| chat["tools"].to_string()),
+            // Without these some render nothing.
+            variables: Some(json!({ "functions": "[]", "datetime": "now" }).to_string()),
             ..ChatPrompt::default()
         };
-        let rendered = template.render(&prompt, true, &control).ok()?;
+        let rendered = template.render(&prompt, true, control).ok()?;
         let ids = tokenizer.encode_rendered(&rendered).ok()?;
-        Some(ids.into_iter().filter(|&id| tokenizer.is_control(id)).collect())
+        Some(ids.into_iter().filter(|&id| tokenizer.is_control(id)).collect::<Vec<_>>())
     };
-    let leaks = |place: &str| {
-        let plain = ids(place, "plain");
+    let leaks = |place, control: &ControlTexts| {
         // Whole, beginning another, in pieces of each other.
         let evil = texts
             .iter()
             .flat_map(|text| [text.clone(), format!("{text}{text}"), format!("<{text}"), text[..text.len() - 1].to_owned()]);
+        let mut words = conversations().into_iter().flat_map(|chat| evil.clone().map(move |word| (chat.clone(), word)));
         // A template that refuses the word, or takes it for a case of its own, makes fewer tokens; more come from the word.
-        evil.filter_map(|word| Some((ids(place, &word)?, plain.as_ref()?)))
-            .any(|(evil, plain)| evil.iter().any(|id| count(&evil, *id) > count(plain, *id)))
+        words.any(|(chat, word)| {
+            let (plain, evil) = (ids(chat.clone(), place, "plain", control), ids(chat, place, &word, control));
+            let (Some(plain), Some(evil)) = (plain, evil) else { return false };
+            evil.iter().any(|id| count(&evil, *id) > count(&plain, *id))
+        })
     };
-    Ok(PLACES.into_iter().filter(|(_, place)| leaks(place)).map(|(name, _)| name).collect())
+    Ok([ControlTexts::new(&[], &[])?, tokenizer.control_texts(&template)?]
+        .map(|control| PLACES.into_iter().filter(|place| leaks(*place, &control)).map(|(name, ..)| name).collect()))
 }
 
 fn count(ids: &[u32], id: u32) -> usize {
     ids.iter().filter(|&&other| other == id).count()
 }
 
-fn conversation() -> Json {
+/// One with all there is, and smaller ones for templates that refuse it.
+fn conversations() -> [Json; 3] {
     let call = json!({ "id": "abcdefghi", "type": "function", "function": { "name": "get_weather", "arguments": { "city": "Bern" } } });
-    json!({
+    let user = json!({ "role": "user", "content": "Hello", "name": "ann" });
+    let answered = json!([user, { "role": "assistant", "content": "Hi" }, { "role": "user", "content": "Bye" }]);
+    let all = json!({
         "messages": [
             { "role": "system", "content": "Be brief." },
-            { "role": "user", "content": "Hello", "name": "ann" },
+            user,
             { "role": "assistant", "content": "", "tool_calls": [call] },
             { "role": "tool", "content": "12", "name": "get_weather", "tool_call_id": "abcdefghi" },
         ],
@@ -173,7 +207,9 @@ fn conversation() -> Json {
             "description": "The weather.",
             "parameters": { "type": "object", "properties": { "city": { "type": "string", "description": "Where." } }, "required": ["city"] },
         } }],
-    })
+    });
+    let with_system = json!([{ "role": "system", "content": "Be brief." }, answered[0], answered[1], answered[2]]);
+    [all, json!({ "messages": with_system }), json!({ "messages": answered })]
 }
 
 /// The vocabulary of the tests, in which all that `source` writes in brackets is a control token, and those texts.

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use common::{folder, gguf, json};
 use serde_json::Value as Json;
 use wick_spec::{ChatPrompt, Code, Error};
@@ -203,8 +205,14 @@ fn a_template_that_grows_of_itself_is_stopped_before_memory_is() {
         "{% set n = namespace(s='x') %}{% for i in range(99999) %}{% set n.s = ''.join([n.s, n.s]) %}{% endfor %}",
         "{% set n = namespace(s='x') %}{% for i in range(99999) %}{% set n.s = '%s%s'|format(n.s, n.s) %}{% endfor %}",
         "{% set n = namespace(s='x') %}{% for i in range(99999) %}{% set n.s = '{0}{0}'.format(n.s) %}{% endfor %}",
+        "{% set n = namespace(s=['x']) %}{% for i in range(99999) %}{% set n.s = n.s + n.s %}{% endfor %}",
+        "{% set n = namespace(s=['x']) %}{% for i in range(200) %}{% set n.s = [n.s, n.s] %}{% endfor %}{{ n.s }}",
+        "{% set n = namespace(s=['x']) %}{% for i in range(100) %}{% set n.s = [n.s, n.s] %}{% endfor %}{{ n.s|tojson }}",
+        "{% set n = namespace(s=['x']) %}{% for i in range(99) %}{% set n.s = [n.s, n.s] %}{% endfor %}{{ 'a' ~ n.s }}",
         "{% set n = namespace(s='x') %}{% for i in range(9999) %}{% set t %}{{ n.s }}{{ n.s }}{% endset %}{% set n.s = t %}{% endfor %}",
         "{% set n = namespace(s=[]) %}{% for i in range(99999) %}{% set n.s = n.s + ['a' * 99999999] %}{% endfor %}",
+        "{% set n = namespace(s=['x']) %}{% for i in range(99999) %}{% set n.s = [n.s, n.s]|sum(start=[]) %}{% endfor %}{{ n.s }}",
+        "{% set n = namespace(s=['x']) %}{% for i in range(99) %}{% set n.s = n.s|chain(n.s) %}{% endfor %}{{ n.s|length }}",
         "{{ [1]|batch(1000000000, 'x') }}",
         "{{ 'a'|indent(1000000000, true) }}",
         "{{ '%1000000000d'|format(1) }}",
@@ -213,8 +221,10 @@ fn a_template_that_grows_of_itself_is_stopped_before_memory_is() {
     let raw = format!("{{% set s %}}{{% for i in range(99999) %}}{}{{% endfor %}}{{% endset %}}", "word ".repeat(10_000));
     for source in sources.into_iter().chain([raw.as_str()]) {
         let chat = ChatPrompt { messages: "[]".into(), ..ChatPrompt::default() };
+        let start = Instant::now();
         let error = ChatTemplate::new(source, "", "").and_then(|template| template.render(&chat, true, &none)).unwrap_err();
         assert_eq!(error.code(), Code::ModelInvalid, "{source:.120}: {error}");
+        assert!(start.elapsed() < Duration::from_secs(10), "{source:.120}: {:?}", start.elapsed());
     }
 }
 

@@ -36,8 +36,8 @@ pub(super) fn guarded(source: &str) -> String {
 #[derive(Default)]
 struct Places {
     texts: Vec<(usize, String)>,
-    /// Where factors end, and the product they belong to.
-    products: HashMap<usize, usize>,
+    /// Where factors and summands end, and the product or sum they belong to.
+    chains: HashMap<(&'static str, usize), usize>,
 }
 
 impl Places {
@@ -62,30 +62,30 @@ impl Places {
             }
             let (left, right) = (tokens[at - 1].range.end, tokens[operand(source, tokens, at + 1) - 1].range.end);
             match operator {
-                "~" => self.charge([left, right], JOINED),
-                "+" => self.charge([left, right], ADDED),
-                _ => self.multiply(left, right),
+                "~" => self.charge([left, right]),
+                "+" => self.chain(ADDED, left, right),
+                _ => self.chain(TIMES, left, right),
             }
         }
     }
 
-    fn charge(&mut self, ends: [usize; 2], filter: &str) {
+    fn charge(&mut self, ends: [usize; 2]) {
         for at in ends {
-            let text = format!("|{filter}");
+            let text = format!("|{JOINED}");
             if !self.texts.contains(&(at, text.clone())) {
                 self.texts.push((at, text));
             }
         }
     }
 
-    /// Factors are charged as a product: `|__times(product, whether it is the first)`.
-    fn multiply(&mut self, left: usize, right: usize) {
-        let product = *self.products.entry(left).or_insert_with(|| {
-            self.texts.push((left, format!("|{TIMES}({left},true)")));
+    /// What one operand is matters to the next, in a product or a sum: `|__times(product, whether it is the first)`.
+    fn chain(&mut self, filter: &'static str, left: usize, right: usize) {
+        let chain = *self.chains.entry((filter, left)).or_insert_with(|| {
+            self.texts.push((left, format!("|{filter}({left},true)")));
             left
         });
-        self.texts.push((right, format!("|{TIMES}({product},false)")));
-        self.products.insert(right, product);
+        self.texts.push((right, format!("|{filter}({chain},false)")));
+        self.chains.insert((filter, right), chain);
     }
 
     fn apply(mut self, source: &str) -> String {
@@ -153,15 +153,18 @@ mod tests {
     fn operands_and_loops_are_guarded_and_nothing_else() {
         let cases = [
             ("{{ a ~ b.c[0]|trim('~') ~ 'x+y' }}", "{{ a|__joined ~ b.c[0]|trim('~')|__joined ~ 'x+y'|__joined }}"),
-            ("{%- set x = -1 + (2 if y else +3) -%}", "{%- set x = -1|__added + (2 if y else +3)|__added -%}"),
+            (
+                "{%- set x = -1 + (2 if y else +3) -%}",
+                "{%- set x = -1|__added(14,true) + (2 if y else +3)|__added(14,false) -%}",
+            ),
             ("{{ a * 2 * b }}", "{{ a|__times(4,true) * 2|__times(4,false) * b|__times(4,false) }}"),
             (
                 "{% for a, b in x.items() if a + 1 %}y{% endfor %}",
-                "{% for a, b in (x.items())|__each if a|__added + 1|__added %}y{% endfor %}",
+                "{% for a, b in (x.items())|__each if a|__added(29,true) + 1|__added(29,false) %}y{% endfor %}",
             ),
             ("{%+ if not +a ** 2 +%}a + b{# a ~ b #}{% endif %}", "{%+ if not +a ** 2 +%}a + b{# a ~ b #}{% endif %}"),
             ("{% raw %}{{ a ~ b }}{% endraw %}", "{% raw %}{{ a ~ b }}{% endraw %}"),
-            ("{{ '}}' + {'a': {'b': 1}}.a }}", "{{ '}}'|__added + {'a': {'b': 1}}.a|__added }}"),
+            ("{{ '}}' + {'a': {'b': 1}}.a }}", "{{ '}}'|__added(7,true) + {'a': {'b': 1}}.a|__added(7,false) }}"),
             ("{{ broken", "{{ broken"),
         ];
         for (source, expected) in cases {

@@ -18,9 +18,17 @@ const GENERATORS: [(&str, &str); 5] = [
     ("rejectattr", "-rejectattr"),
 ];
 
+/// What minijinja has and Jinja2 has not: a template that relies on it works nowhere else, and some of it makes much of little.
+const UNKNOWN: [&str; 5] = ["bool", "chain", "lines", "split", "zip"];
+
+/// How markupsafe writes what HTML would take for its own.
+const ESCAPES: [(char, &str); 5] = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('\'', "&#39;"), ('"', "&#34;")];
+
 /// Replaces in `environment` what differs.
 pub(super) fn install(environment: &mut Environment<'static>) {
     environment.set_unknown_method_callback(method);
+    UNKNOWN.into_iter().for_each(|name| environment.remove_filter(name));
+    environment.remove_global("debug");
     environment.add_filter("string", text);
     environment.add_filter("trim", trim);
     environment.add_filter("upper", |value: &Value| Ok::<_, Error>(text(value)?.to_uppercase()));
@@ -97,6 +105,19 @@ fn int(value: &Value, default: Option<Value>) -> Value {
     whole.or(default).unwrap_or_else(|| Value::from(0))
 }
 
+/// `markupsafe.escape(value)`, of what is not safe.
+pub(super) fn escape(value: &Value) -> Value {
+    let text = python::str(value).unwrap_or_default();
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match ESCAPES.iter().find(|(escaped, _)| *escaped == c) {
+            Some((_, escape)) => out.push_str(escape),
+            None => out.push(c),
+        }
+    }
+    Value::from_safe_string(out)
+}
+
 /// `list(value)`.
 pub(super) fn list(value: &Value) -> Result<Value, Error> {
     Ok(items(value)?.collect())
@@ -110,10 +131,13 @@ pub(super) fn items(value: &Value) -> Result<minijinja::value::ValueIter, Error>
     value.try_iter()
 }
 
-/// A sequence that is gone through and nothing else.
+/// A sequence that is gone through and nothing else: it has no length, which lists are told by.
 fn generator(value: &Value) -> Result<Value, Error> {
     let items: Vec<Value> = value.try_iter()?.collect();
-    Ok(Value::make_iterable(move || items.clone().into_iter()))
+    Ok(Value::make_iterable(move || {
+        let mut items = items.clone().into_iter();
+        std::iter::from_fn(move || items.next())
+    }))
 }
 
 /// Methods of Python's types: those that minijinja-contrib knows, and what it lacks or does in Rust's way.

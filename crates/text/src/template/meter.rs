@@ -23,6 +23,8 @@ const MAX_COPIES: u64 = 1 << 10;
 const MOST: u64 = 1 << 32;
 /// Bytes of an item of a list besides what it points to.
 const ITEM: u64 = 24;
+/// Bytes of a list or mapping besides its items.
+const HOLDER: u64 = 96;
 /// Digits of a number in a format text: more would pad to what is no text.
 const MAX_DIGITS: usize = 4;
 
@@ -30,6 +32,8 @@ thread_local! {
     static LEFT: Cell<u64> = const { Cell::new(0) };
     /// Products that are being worked out: their factors so far, and whether one of them was no number.
     static PRODUCTS: RefCell<HashMap<u32, (u64, bool)>> = RefCell::default();
+    /// Sums that are being worked out, and whether they are of text that is marked as safe.
+    static SUMS: RefCell<HashMap<u32, bool>> = RefCell::default();
 }
 
 /// Begins the count for a rendering of a chat of `bytes`; for one of the short ones by which a template is asked, a small one.
@@ -37,6 +41,7 @@ pub(super) fn begin(bytes: usize, probing: bool) {
     let made = if probing { PROBE } else { MAX_MADE };
     LEFT.set((bytes as u64).saturating_mul(MAX_COPIES).saturating_add(made).min(MOST));
     PRODUCTS.with_borrow_mut(HashMap::clear);
+    SUMS.with_borrow_mut(HashMap::clear);
 }
 
 /// Takes `bytes` off what is left.
@@ -53,9 +58,10 @@ pub(super) fn charge(bytes: u64) -> Result<(), Error> {
 /// Bytes of a value as text, about; no more than what is left is gone through.
 pub(super) fn size(value: &Value) -> u64 {
     fn add(value: &Value, sum: &mut u64, most: u64, depth: usize) {
-        *sum = sum.saturating_add(value.as_str().map_or(ITEM, |text| text.len() as u64));
         let kind = value.kind();
         let holds = matches!(kind, ValueKind::Seq | ValueKind::Map | ValueKind::Iterable);
+        let own = if holds { HOLDER } else { ITEM };
+        *sum = sum.saturating_add(value.as_str().map_or(own, |text| text.len() as u64));
         if *sum > most || depth > super::python::MAX_DEPTH || !holds {
             return;
         }
@@ -74,18 +80,45 @@ pub(super) fn size(value: &Value) -> u64 {
     sum
 }
 
-/// Bytes of a list by its items alone. They are gone through: the length of a sum of lists takes as long as all its parts.
-fn items(value: &Value) -> u64 {
-    if !matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable) {
-        return 0;
+/// A summand, charged. The engine only notes that two lists make one, and asking such a note for its length asks all its parts: so
+/// what is added to is a list first. Of text, markupsafe's rule: what is added to text that is marked as safe is escaped.
+fn added(value: Value, sum: u32, first: bool) -> Result<Value, Error> {
+    let safe = SUMS.with_borrow_mut(|sums| {
+        let safe = sums.entry(sum).or_insert(false);
+        let before = *safe && !first;
+        *safe = before || value.is_safe();
+        before
+    });
+    match (value.as_str(), value.kind()) {
+        (Some(text), _) if safe && !value.is_safe() => {
+            charge(6 * text.len() as u64)?;
+            Ok(jinja::escape(&value))
+        }
+        (Some(text), _) => charge(text.len() as u64).map(|()| value),
+        (None, ValueKind::Seq | ValueKind::Iterable) => {
+            let len = value.len().ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "a generator cannot be added"))?;
+            charge(ITEM.saturating_mul(len as u64))?;
+            listed(value)
+        }
+        _ => Ok(value),
     }
-    let most = usize::try_from(LEFT.get() / ITEM + 1).unwrap_or(usize::MAX);
-    value.try_iter().map_or(0, |items| ITEM * items.take(most).count() as u64)
+}
+
+/// A note of several lists as the list that they make.
+fn listed(value: Value) -> Result<Value, Error> {
+    let noted = value.kind() == ValueKind::Iterable && value.len().is_some();
+    if noted { value.try_iter().map(Iterator::collect) } else { Ok(value) }
+}
+
+/// What the lists in a list make together.
+fn summed(values: &[Value]) -> u64 {
+    let lists = values.first().and_then(|value| value.try_iter().ok()).into_iter().flatten();
+    lists.map(|list| ITEM.saturating_mul(1 + list.len().unwrap_or(0) as u64)).fold(0, u64::saturating_add)
 }
 
 /// Filters that make more than they are given, and what they may make at most of their value and arguments.
 type Estimate = fn(&[Value]) -> u64;
-const FILTERS: [(&str, &str, Estimate); 9] = [
+const FILTERS: [(&str, &str, Estimate); 10] = [
     ("replace", "-replace", |values| replaced(values)),
     ("indent", "-indent", |values| size_at(values, 0).saturating_mul(1 + largest(values))),
     ("format", "-format", |values| formatted(values)),
@@ -94,15 +127,14 @@ const FILTERS: [(&str, &str, Estimate); 9] = [
     ("list", "-list", |values| size_at(values, 0).saturating_mul(ITEM)),
     ("escape", "-escape", |values| 6 * size_at(values, 0)),
     ("e", "-escape", |values| 6 * size_at(values, 0)),
+    ("forceescape", "-forceescape", |values| 6 * size_at(values, 0)),
     ("pprint", "-pprint", |values| 4 * size_at(values, 0)),
 ];
 
 /// The meter's own filters, and those that it charges.
 pub(super) fn install(environment: &mut Environment<'static>) {
     environment.add_filter(guard::JOINED, |value: Value| charge(size(&value)).map(|()| value));
-    environment.add_filter(guard::ADDED, |value: Value| {
-        charge(value.as_str().map_or_else(|| items(&value), |text| text.len() as u64)).map(|()| value)
-    });
+    environment.add_filter(guard::ADDED, added);
     environment.add_filter(guard::WRITTEN, |bytes: u64| charge(bytes).map(|()| ""));
     environment
         .add_filter(guard::TIMES, |value: Value, product: u32, first: bool| times(&value, product, first).map(|()| value));
@@ -113,8 +145,15 @@ pub(super) fn install(environment: &mut Environment<'static>) {
     environment.add_filter("-batch", minijinja::filters::batch);
     environment.add_filter("-slice", minijinja::filters::slice);
     environment.add_filter("-list", jinja::list);
-    environment.add_filter("-escape", minijinja::filters::escape);
+    environment.add_filter("-escape", |value: &Value| if value.is_safe() { value.clone() } else { jinja::escape(value) });
+    environment.add_filter("-forceescape", jinja::escape);
     environment.add_filter("-pprint", minijinja::filters::pprint);
+    environment.add_filter("-sum", minijinja::filters::sum);
+    environment.add_filter("sum", |state: &mut State, args: Rest<ValueOrKwargs>| {
+        let values = args.into_values();
+        charge(summed(&values))?;
+        state.apply_filter("-sum", &values).and_then(listed)
+    });
     for (name, own, estimate) in FILTERS {
         environment.add_filter(name, move |state: &mut State, args: Rest<ValueOrKwargs>| {
             let values = args.into_values();
