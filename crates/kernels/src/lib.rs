@@ -1,4 +1,4 @@
-//! Arithmetic on slices: products with quantised weights.
+//! Arithmetic on slices: products with quantised weights, and the threads that compute them.
 //!
 //! A product is computed in whole numbers as far as its weight's type goes: activations are rounded to eight bits, the sums of a
 //! group of elements are exact, and only the groups' sums are floats, added in the order of the elements. So every way to
@@ -6,8 +6,10 @@
 
 mod activations;
 mod isa;
+mod pool;
 mod product;
 
 pub use activations::Activations;
 pub use isa::Isa;
+pub use pool::Pool;
 pub use product::{known, product};

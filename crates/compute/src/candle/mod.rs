@@ -3,7 +3,7 @@
 //! A step is written once, on tensors. Four things in it are worth doing differently on the CPU (matrix products, norms and
 //! rotations of rows, the gate, attention), and those dispatch: the tensor form is what a GPU runs and can be had on the CPU too
 //! ([`Candle::portable`]), so that tests hold both to the reference. On the CPU weights stay in the map and one pool does
-//! everything: candle's barrier pool, never rayon beside it.
+//! everything: the pool of `kernels`; candle's own loops use candle's.
 
 mod attention;
 mod call;

@@ -1,8 +1,10 @@
-//! The pool: candle's own barrier pool, so that its kernels and ours never compete for a core.
+//! The pool that the CPU's loops run on. What is left of candle's own loops uses candle's, whose threads sleep meanwhile.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
-use candle_core::utils::{barrier_pool, get_num_threads};
+use candle_core::utils::get_num_threads;
+use wick_kernels::Pool;
 
 /// How many threads candle computes with in this process, the caller's included.
 ///
@@ -19,13 +21,18 @@ pub fn threads() -> usize {
 /// and a time slice on a busy one, so a small model computes on one thread.
 const SMALL: usize = 1 << 19;
 
+fn pool() -> &'static Pool {
+    static POOL: OnceLock<Pool> = OnceLock::new();
+    POOL.get_or_init(|| Pool::new(threads()))
+}
+
 /// Calls `f` for ranges that together cover `0 .. items` once, on all threads when there is enough to do: `work` is the
-/// multiply-adds of all items. `f` must not call this again.
+/// multiply-adds of all items. Within `f` this computes on one thread.
 pub(super) fn each(items: usize, work: usize, f: impl Fn(Range<usize>) + Sync) {
     if items <= 1 || work <= SMALL {
         f(0..items);
     } else {
-        barrier_pool().execute_chunked(items, f);
+        pool().each(items, &f);
     }
 }
 
@@ -71,6 +78,6 @@ mod tests {
 
     #[test]
     fn threads_are_what_the_pool_has() {
-        assert_eq!(threads(), barrier_pool().n_workers() + 1);
+        assert_eq!(threads(), pool().threads());
     }
 }
