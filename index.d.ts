@@ -94,6 +94,14 @@ export interface NativeAlternative {
   logprob: number
 }
 
+/** An architecture, as files name it. */
+export interface NativeArchitecture {
+  /** `general.architecture` of GGUF files. */
+  gguf: string
+  /** `architectures[0]` of `config.json`. */
+  class: string
+}
+
 /** What was written. */
 export interface NativeConverted {
   bytes: number
@@ -280,6 +288,17 @@ export interface NativeSampling {
   mirostatEta?: number
 }
 
+/** What this build knows of model files. */
+export interface NativeSupport {
+  architectures: Array<NativeArchitecture>
+  /** Pre-tokenizers, each with all its names. */
+  preTokenizers: Array<Array<string>>
+  /** Types of tensors that are computed with. */
+  types: Array<string>
+  /** Types of tensors that are only named. */
+  otherTypes: Array<string>
+}
+
 /** Wall-clock figures of one generation. */
 export interface NativeTimings {
   /** From the request's arrival at the engine to its first computation. */
@@ -316,3 +335,6 @@ export interface NativeUsage {
   /** Tokens sampled, the ending one included. */
   completionTokens: number
 }
+
+/** Reads the tables. */
+export declare function support(): NativeSupport

@@ -773,11 +773,12 @@ if (
   }
 }
 
-const { NativeCancel, NativeConversion, NativeLoad, NativeModel, NativeSession, machine } = nativeBinding
+const { NativeCancel, NativeConversion, NativeLoad, NativeModel, NativeSession, machine, support } = nativeBinding
 export { NativeCancel }
 export { NativeConversion }
 export { NativeLoad }
 export { NativeModel }
 export { NativeSession }
 export { machine }
+export { support }
 export const __napiBindingTarget = __napiLoadedBindingTarget

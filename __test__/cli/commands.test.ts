@@ -171,6 +171,25 @@ describe('wick bench', () => {
   })
 })
 
+describe('wick support', () => {
+  it('prints a row for each thing known and what it was tested against', async () => {
+    const stage = await wick(['support'])
+    expect(stage.code).toBe(0)
+    expect(stage.out).toMatch(/^kind +name +state +tested against\n/)
+    expect(stage.out).toMatch(/architecture +llama \(LlamaForCausalLM\) +known +transformers, llama\.cpp\n/)
+    expect(stage.out).toMatch(/pre-tokenizer +llama3 +known +llama\.cpp/)
+    expect(stage.out).toMatch(/pre-tokenizer +glm5 +known +nothing\n/)
+    expect(stage.out).toMatch(/type +IQ2_S +unsupported/)
+  })
+
+  it('prints the same as JSON', async () => {
+    const stage = await wick(['support', '--json'])
+    const rows = JSON.parse(stage.out) as Array<{ kind: string; name: string; state: string; tested: string }>
+    expect(rows).toContainEqual({ kind: 'type', name: 'Q4_K', state: 'known', tested: "PyPI gguf's values, bit for bit" })
+    expect(rows).toContainEqual({ kind: 'pre-tokenizer', name: 'glm5', state: 'known', tested: '' })
+  })
+})
+
 describe('wick doctor', () => {
   it('tells of the machine, and what loading chose and why', async () => {
     const stage = await wick(['doctor'], { env: { WICK_CPU: 'scalar', SECRET_KEY: 'hush' } })

@@ -162,6 +162,12 @@ function paperFace(stage: Stage, scene: Scene): Face {
       backends: ['candle', 'reference'],
       version: '0.1.0',
     }),
+    support: async () => ({
+      architectures: [{ gguf: 'llama', class: 'LlamaForCausalLM' }],
+      preTokenizers: [['llama-bpe', 'llama3'], ['glm5']],
+      types: ['F32', 'Q4_K'],
+      otherTypes: ['IQ2_S'],
+    }),
   }
   return face as unknown as Face
 }

@@ -173,6 +173,7 @@ export function scriptedAddon(model: ScriptedModel, load: LoadScript = {}, asked
   }
   return {
     machine: () => machineReport,
+    support: () => ({ architectures: [], preTokenizers: [], types: [], otherTypes: [] }),
     NativeCancel: ScriptedCancel,
     NativeLoad: class extends Work<native.NativeModel> {
       constructor(options: native.NativeLoadOptions) {

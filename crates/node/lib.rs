@@ -17,3 +17,4 @@ mod outcome;
 mod request;
 mod sampling;
 mod session;
+mod support;

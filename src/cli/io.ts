@@ -8,7 +8,7 @@ import pc from 'picocolors'
 import type * as wick from '../index.js'
 
 /** What the commands use of the public surface. */
-export type Face = Pick<typeof wick, 'load' | 'generate' | 'convert' | 'quantize' | 'machine'>
+export type Face = Pick<typeof wick, 'load' | 'generate' | 'convert' | 'quantize' | 'machine' | 'support'>
 
 /** A stream that may be a terminal. */
 export type Input = Readable & { isTTY?: boolean | undefined }

@@ -15,11 +15,12 @@ import { infill } from './commands/infill.js'
 import { inspect } from './commands/inspect.js'
 import { quantize } from './commands/quantize.js'
 import { run } from './commands/run.js'
+import { support } from './commands/support.js'
 import { tokenize } from './commands/tokenize.js'
 import { exitCodes, report } from './exit.js'
 import { colours, type Io } from './io.js'
 
-const commands = [run, chat, infill, inspect, tokenize, evaluate, convert, quantize, bench, doctor]
+const commands = [run, chat, infill, inspect, tokenize, evaluate, convert, quantize, bench, doctor, support]
 
 // From src/cli and from dist/cli alike.
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }

@@ -8,7 +8,7 @@ import { platformName } from '../platform/index.js'
 import type * as native from '../../index.js'
 
 /** What the face uses of the addon. */
-export type Addon = Pick<typeof native, 'machine' | 'NativeCancel' | 'NativeConversion' | 'NativeLoad'>
+export type Addon = Pick<typeof native, 'machine' | 'support' | 'NativeCancel' | 'NativeConversion' | 'NativeLoad'>
 
 let addon: Promise<Addon> | undefined
 

@@ -21,6 +21,7 @@ mod retained;
 mod sampling;
 mod scheduler;
 mod sequence;
+mod support;
 
 pub use channel::Ready;
 pub use convert::{Conversion, Converted, convert};
@@ -31,5 +32,6 @@ pub use log::{Level, Log};
 pub use machine::Machine;
 pub use model::{Model, Session};
 pub use options::{BackendKind, DeviceKind, LoadOptions, Wrap, quantised_type};
+pub use support::{Support, support};
 pub use wick_spec as spec;
 pub use wick_text::Control;

@@ -9,5 +9,5 @@ mod facts;
 mod model;
 
 pub use convert::{Converted, LOADABLE, Loading, convert, quantize, while_loading};
-pub use decoder::{from_folder, from_gguf};
+pub use decoder::{Architecture, architectures, from_folder, from_gguf};
 pub use model::{LongFrom, Model};

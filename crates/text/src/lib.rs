@@ -22,6 +22,7 @@ mod vocab;
 
 pub use convert::to_gguf;
 pub use decode::Decoder;
+pub use pre_tokenizer::pre_tokenizers;
 pub use rendered::Rendered;
 pub use stop::StopTexts;
 pub use template::{ChatTemplate, ControlTexts, TemplateSource};

@@ -51,6 +51,11 @@ impl Row {
     }
 }
 
+/// Every pre-tokenizer that wick knows: all the names (`tokenizer.ggml.pre`) of each, the one that is written first.
+pub fn pre_tokenizers() -> impl Iterator<Item = &'static [&'static str]> {
+    ROWS.iter().map(|row| row.names)
+}
+
 /// The row of that name; `unsupported` with the known names otherwise.
 pub(crate) fn row(name: &str) -> Result<&'static Row> {
     ROWS.iter().find(|row| row.names.contains(&name)).ok_or_else(|| {

@@ -139,6 +139,11 @@ impl DType {
         KNOWN.iter().map(|known| known.dtype)
     }
 
+    /// All types wick only names.
+    pub fn others() -> impl Iterator<Item = DType> {
+        OTHER.iter().map(DType::Other)
+    }
+
     /// How the type lies in a file.
     pub fn layout(self) -> &'static Layout {
         match self {

@@ -191,3 +191,17 @@ const GEMMA3: Family = Family {
 /// Every family wick knows. Of those that share a GGUF architecture the first is the one that such files are read as.
 pub(crate) static FAMILIES: [Family; 12] =
     [LLAMA, MISTRAL, MINISTRAL3, QWEN2, QWEN3, SMOLLM3, GRANITE, OLMO2, PHI3, GEMMA, GEMMA2, GEMMA3];
+
+/// An architecture that wick knows, as files name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Architecture {
+    /// `general.architecture` of GGUF files; several classes may share one.
+    pub gguf: &'static str,
+    /// `architectures[0]` of `config.json`.
+    pub class: &'static str,
+}
+
+/// Every architecture that wick knows.
+pub fn architectures() -> impl Iterator<Item = Architecture> {
+    FAMILIES.iter().map(|family| Architecture { gguf: family.architecture, class: family.class })
+}

@@ -14,6 +14,7 @@ pub(crate) mod rope;
 pub(crate) mod sizes;
 pub(crate) mod window;
 
+pub use families::{Architecture, architectures};
 pub use folder::from_folder;
 pub use gguf::from_gguf;
 
