@@ -8,7 +8,6 @@ pub struct NativeArchitecture {
     /// `general.architecture` of GGUF files.
     pub gguf: String,
     /// `architectures[0]` of `config.json`.
-    #[napi(js_name = "class")]
     pub class: String,
 }
 
