@@ -41,12 +41,14 @@ fn write_repr(out: &mut impl Write, value: &Value, depth: usize) -> fmt::Result 
         ValueKind::Number => write_number(out, value),
         ValueKind::String => write_quoted(out, value.as_str().unwrap_or_default()),
         ValueKind::Seq | ValueKind::Iterable => {
-            out.write_char('[')?;
+            let (open, close) = if value.is_tuple() { ('(', ')') } else { ('[', ']') };
+            out.write_char(open)?;
             for (index, item) in value.try_iter().map_err(|_| fmt::Error)?.enumerate() {
                 out.write_str(if index > 0 { ", " } else { "" })?;
                 write_repr(out, &item, depth + 1)?;
             }
-            out.write_char(']')
+            out.write_str(if value.is_tuple() && value.len() == Some(1) { "," } else { "" })?;
+            out.write_char(close)
         }
         ValueKind::Map => {
             out.write_char('{')?;
