@@ -122,6 +122,7 @@ export interface NativeConvertOptions {
 /** One of what a call of `next` hands over. */
 export type NativeEvent =
   | { type: 'Start'; warnings: Array<string> }
+  | { type: 'ReasoningDelta'; text: string; tokens: Array<NativeToken> }
   | { type: 'TextDelta'; text: string; tokens: Array<NativeToken> }
   | { type: 'Token'; token: NativeToken }
   | { type: 'Overflow'; promptTokens: number; completionTokens: number; contextTokens: number }
@@ -206,6 +207,8 @@ export interface NativeModelInfo {
   endTokens: Array<number>
   hasChatTemplate: boolean
   chatTemplate?: string
+  /** What the template puts around a thought, where it knows thoughts. */
+  reasoning?: NativeReasoning
   /** `llama (spm)`, `gpt2 (pre qwen2)`. */
   tokenizer: string
   /** Whether the file names the tokens of an infill. */
@@ -231,10 +234,18 @@ export interface NativeProgress {
 
 /** What the model continues. */
 export type NativePrompt =
-  | { type: 'Chat'; messages: string; tools?: string; variables?: string; responsePrefix?: string }
+  | { type: 'Chat'; messages: string; tools?: string; variables?: string; thinking?: boolean; responsePrefix?: string }
   | { type: 'Text'; text: string; parseControl: boolean }
   | { type: 'Infill'; prefix: string; suffix: string; files: Array<NativeInfillFile>; path?: string; repository?: string }
   | { type: 'Tokens'; tokens: Array<number> }
+
+/** What a template puts around a model's thought. */
+export interface NativeReasoning {
+  open: string
+  close: string
+  /** The template's variable that switches thinking. */
+  variable?: string
+}
 
 /** One generation. */
 export interface NativeRequest {
@@ -247,6 +258,8 @@ export interface NativeRequest {
   askTokens?: boolean
   /** `error` (default) or `ask`. */
   overflow?: string
+  /** Most tokens of the model's thought. */
+  reasoningBudget?: number
 }
 
 /** Sampling options; what is absent has its default. */
@@ -334,6 +347,8 @@ export interface NativeUsage {
   cachedTokens: number
   /** Tokens sampled, the ending one included. */
   completionTokens: number
+  /** Those of them that were the model's thought, its marks included. */
+  reasoningTokens: number
 }
 
 /** Reads the tables. */

@@ -13,6 +13,7 @@ export type {
   LoadOptions,
   LocalModel,
   LocalModelInfo,
+  LocalReasoning,
   LogHook,
   LogLevel,
   LogRecord,

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { joiner } from '../../src/cli/joiner.js'
 import { type GenerateOptions, WickError } from '../../src/index.js'
-import { type Scene, spoken, type Stage, wick } from './stage.js'
+import { type Scene, spoken, type Stage, thoughtful, wick } from './stage.js'
 
 const texts = (options: GenerateOptions | undefined) => options?.messages?.map(({ role, content }) => `${role}: ${String(content)}`)
 
@@ -34,6 +34,12 @@ describe('wick chat, piped', () => {
   it('puts the response prefix in front of what it remembers', async () => {
     const stage = await wick(['chat', '--response-prefix', 'Well,'], { stdin: 'one\ntwo', answer: [' A'] })
     expect(texts(stage.asked[1])).toEqual(['user: one', 'assistant: Well, A', 'user: two'])
+  })
+
+  it('gives thoughts back with the answers they led to, hidden or not', async () => {
+    const stage = await wick(['chat', '--hide-reasoning'], { stdin: 'one\ntwo', answer: () => thoughtful('Hm.', 'Yes.') })
+    expect(stage.out).toBe('Yes.\nYes.\n')
+    expect(stage.asked[1]?.messages?.[1]).toEqual({ role: 'assistant', content: [{ type: 'reasoning', text: 'Hm.' }, { type: 'text', text: 'Yes.' }] })
   })
 
   it('knows its commands', async () => {

@@ -54,6 +54,19 @@ describe('wick on the command line', () => {
     expect(tokens((await wick([...greedy, foreign], expected.prompt)).out).map(({ id }) => id)).toEqual(expected.greedy_ids)
   })
 
+  it('closes a thought after its budget, under a template that knows thoughts', async () => {
+    const template = join(folder, 'thinks.jinja')
+    writeFileSync(template, "{% for m in messages %}{{ m.role }}: {% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: <think>{% endif %}")
+    const args = ['run', '--chat-template', template, '--reasoning-budget', '3', '--temperature', '0', '--max-tokens', '16', '--ignore-eos']
+    const parts = json((await wick([...args, '--json', 'ember', 'Hi'])).out) as StreamPart[]
+    const kinds = parts.map(({ type }) => type).filter((type, at, types) => type !== types[at - 1])
+    expect(kinds).toEqual(['start', 'reasoning-start', 'reasoning-delta', 'reasoning-end', 'text-start', 'text-delta', 'text-end', 'usage', 'finish'])
+    const text = parts.map((part) => (part.type === 'text-delta' ? part.text : '')).join('')
+    expect((await wick([...args, 'ember', 'Hi'])).out).toBe(`${text}\n`)
+    const { err } = await wick([...args, '--reasoning', 'off', 'ember', 'Hi'])
+    expect(err).toContain('warning: reasoning.enabled has no effect')
+  })
+
   it('tokenises, and evaluates along given tokens', async () => {
     const [ids] = json((await wick(['tokenize', '--json', fixture], JSON.stringify(expected.prompt))).out) as number[][]
     expect(ids).toEqual(expected.prompt_ids.slice(expected.prompt_ids.length - (ids?.length ?? 0)))

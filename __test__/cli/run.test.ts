@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type LoadOptions, WickError } from '../../src/index.js'
 import { sampling } from '../../src/cli/flags.js'
-import { finished, spoken, wick } from './stage.js'
+import { finished, spoken, thoughtful, wick } from './stage.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'wick-cli-'))
 const template = join(folder, 'chat.jinja')
@@ -62,6 +62,9 @@ describe('what the flags of wick run become', () => {
     { flags: ['-n', '3', '--ignore-eos'], asked: { maxTokens: 3, ignoreEnd: true } },
     { flags: ['--stop', 'a', '--stop', '\n'], asked: { stop: ['a', '\n'] } },
     { flags: ['--logprobs', '5', '--overflow', 'shift'], asked: { logprobs: 5, overflow: 'shift' } },
+    { flags: ['--reasoning', 'on'], asked: { reasoning: { enabled: true } } },
+    { flags: ['--reasoning', 'off', '--reasoning-budget', '7'], asked: { reasoning: { enabled: false, budgetTokens: 7 } } },
+    { flags: ['--reasoning-budget', '0'], asked: { reasoning: { budgetTokens: 0 } } },
     { flags: ['--json'], asked: { logprobs: 0 } },
     { flags: ['--json', '--logprobs', '2'], asked: { logprobs: 2 } },
     { flags: ['--system', 'Be brief.'], asked: { prompt: 'Hi', system: 'Be brief.' } },
@@ -106,6 +109,10 @@ describe('what the flags of wick run become', () => {
     { args: ['--stop', ''], says: 'empty' },
     { args: ['--logit-bias', '13'], says: 'ID=BIAS' },
     { args: ['--logit-bias', '13=inf'], says: 'ID=BIAS' },
+    { args: ['--reasoning', 'maybe'], says: 'on, off' },
+    { args: ['--reasoning-budget', '-1'], says: 'from 0' },
+    { args: ['--raw', '--reasoning', 'off', 'ember', 'Hi'], says: '--raw' },
+    { args: ['--tokens', '1', '--reasoning-budget', '0'], says: '--tokens' },
     { args: ['--metadata', '=1'], says: 'KEY=VALUE' },
     { args: ['--tokens', '1,-2'], says: '"-2" is not a token id' },
     { args: ['--device', 'tpu'], says: 'auto, cpu, cuda, metal' },
@@ -284,5 +291,32 @@ describe('wick itself', () => {
   it.each(['run', 'chat', 'inspect', 'tokenize', 'evaluate', 'convert', 'quantize', 'bench', 'doctor'])('has %s', async (name) => {
     expect((await wick([name, '--help'])).code).toBe(0)
     expect((await wick(['--help'])).out).toContain(name)
+  })
+})
+
+describe('a thought', () => {
+  const answer = () => thoughtful('Hm.\u001b[2J', 'Yes.')
+
+  it('is dimmed on a terminal\'s stderr, and harmless there; stdout has the answer alone', async () => {
+    const stage = await wick(['run', 'Hi'], { stderrIsTTY: true, answer })
+    expect(stage.out).toBe('Yes.\n')
+    expect(stage.err).toContain('\u001b[2mHm.')
+    expect(stage.err).not.toContain('\u001b[2J')
+  })
+
+  it.each([
+    { title: 'where stderr is no terminal', args: [], stderrIsTTY: false },
+    { title: 'with --hide-reasoning', args: ['--hide-reasoning'], stderrIsTTY: true },
+  ])('is not shown $title', async ({ args, stderrIsTTY }) => {
+    const stage = await wick(['run', ...args, 'Hi'], { stderrIsTTY, answer })
+    expect(stage.out).toBe('Yes.\n')
+    expect(stage.err).not.toContain('Hm.')
+  })
+
+  it('is parts with --json, unless hidden', async () => {
+    const types = (out: string) => out.trimEnd().split('\n').map((line) => (JSON.parse(line) as { type: string }).type)
+    const [shown, hidden] = [await wick(['run', '--json', 'Hi'], { answer }), await wick(['run', '--json', '--hide-reasoning', 'Hi'], { answer })]
+    expect(types(shown.out)).toEqual(['start', 'reasoning-start', 'reasoning-delta', 'reasoning-end', 'text-start', 'text-delta', 'text-end', 'finish'])
+    expect(types(hidden.out)).toEqual(['start', 'text-start', 'text-delta', 'text-end', 'finish'])
   })
 })

@@ -186,12 +186,24 @@ export async function* spoken(words: string[], options: GenerateOptions): AsyncG
   yield finished(words.length)
 }
 
+/** An answer with a thought in front. */
+export async function* thoughtful(thought: string, text: string): AsyncGenerator<StreamPart> {
+  yield { type: 'start', warnings: [] }
+  yield { type: 'reasoning-start', id: 'thought-0' }
+  yield { type: 'reasoning-delta', id: 'thought-0', text: thought }
+  yield { type: 'reasoning-end', id: 'thought-0' }
+  yield { type: 'text-start', id: '0' }
+  yield { type: 'text-delta', id: '0', text }
+  yield { type: 'text-end', id: '0' }
+  yield finished(2)
+}
+
 /** The end of an answer. */
 export function finished(completionTokens: number): StreamPart {
   return {
     type: 'finish',
     reason: 'stop',
-    usage: { promptTokens: 10, cachedTokens: 2, completionTokens },
+    usage: { promptTokens: 10, cachedTokens: 2, completionTokens, reasoningTokens: 0 },
     timings: { queuedMs: 0, promptMs: 10, firstTokenMs: 12.34, decodeMs: 100, promptTokensPerSecond: 800, tokensPerSecond: 20 },
   }
 }

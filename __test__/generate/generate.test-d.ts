@@ -1,5 +1,5 @@
 import { expectTypeOf, test } from 'vitest'
-import { generate, type GenerateResult, isWickError, load, type LocalModel, Run, type StreamPart, type TokenAnswer, type TokenGenerator, type ToolCall, type WickError } from '../../src/index.js'
+import { generate, type GenerateResult, isWickError, load, type LocalModel, type LocalReasoning, Run, type StreamPart, type TokenAnswer, type TokenGenerator, type ToolCall, type WickError } from '../../src/index.js'
 
 const model = {} as LocalModel
 
@@ -18,6 +18,8 @@ test('generate gives a run of parts, not a promise', () => {
 
 test('the result has no any', () => {
   expectTypeOf<GenerateResult['text']>().toBeString()
+  expectTypeOf<GenerateResult['reasoning']>().toEqualTypeOf<string | undefined>()
+  expectTypeOf<GenerateResult['usage']['reasoningTokens']>().toBeNumber()
   expectTypeOf<GenerateResult['toolCalls']>().toEqualTypeOf<readonly ToolCall[]>()
   expectTypeOf<GenerateResult['seed']>().toEqualTypeOf<number | undefined>()
   expectTypeOf<GenerateResult['timings']['tokensPerSecond']>().toBeNumber()
@@ -48,6 +50,18 @@ test('prompt, messages and raw exclude each other', () => {
   generate({ model, prompt: 'Hi', draw: 'mirostat' })
   // @ts-expect-error no such stage
   generate({ model, prompt: 'Hi', chain: ['top-z'] })
+})
+
+test('a model may be told how to think', () => {
+  generate({ model, prompt: 'Hi', reasoning: { enabled: false } })
+  generate({ model, messages: [], reasoning: { budgetTokens: 0, enabled: undefined } })
+  expectTypeOf(model.info.reasoning).toEqualTypeOf<LocalReasoning | undefined>()
+  // @ts-expect-error no such option
+  generate({ model, prompt: 'Hi', reasoning: { budget: 1 } })
+  // @ts-expect-error it is an object
+  generate({ model, prompt: 'Hi', reasoning: false })
+  // @ts-expect-error raw and infill go past the template, which is where thoughts are known from
+  generate({ model, raw: { text: 'Hi' }, reasoning: { budgetTokens: 1 } })
 })
 
 test('a hook may keep, replace or stop', () => {

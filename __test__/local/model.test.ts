@@ -50,7 +50,7 @@ describe('LocalModel', () => {
 
   it('prepares a prompt', async () => {
     const { model } = await scripted()
-    expect(await model.prepare('Hello')).toEqual({ promptTokens: 5, cachedTokens: 2, completionTokens: 0 })
+    expect(await model.prepare('Hello')).toEqual({ promptTokens: 5, cachedTokens: 2, completionTokens: 0, reasoningTokens: 0 })
   })
 
   it('closes once, however often it is asked', async () => {

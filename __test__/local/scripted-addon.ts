@@ -7,9 +7,10 @@ export type Step = native.NativeEvent[] | null | Failure | 'wait'
 export type Failure = { ok: false; code: string; message: string; detail: Record<string, number> }
 
 export const timings = { queuedMs: 1, promptMs: 10, firstTokenMs: 12, decodeMs: 100, promptTokensPerSecond: 500, tokensPerSecond: 20 }
-export const usage = { promptTokens: 5, cachedTokens: 0, completionTokens: 3 }
+export const usage = { promptTokens: 5, cachedTokens: 0, completionTokens: 3, reasoningTokens: 0 }
 export const start: native.NativeEvent = { type: 'Start', warnings: [] }
 export const delta = (text: string, tokens: native.NativeToken[] = []): native.NativeEvent => ({ type: 'TextDelta', text, tokens })
+export const thought = (text: string, tokens: native.NativeToken[] = []): native.NativeEvent => ({ type: 'ReasoningDelta', text, tokens })
 export const finish = (reason = 'stop', stop?: string): native.NativeEvent => ({ type: 'Finish', reason, ...(stop !== undefined && { stop }), usage, timings, seed: 7 })
 export const full = (completionTokens: number, contextTokens: number, promptTokens = contextTokens): native.NativeEvent => ({ type: 'Overflow', promptTokens, completionTokens, contextTokens })
 export const failure = (code: string, detail: Record<string, number> = {}): Failure => ({ ok: false, code, message: `scripted ${code}`, detail })
@@ -108,7 +109,7 @@ export class ScriptedModel implements native.NativeModel {
     return ok(session)
   }
   async prepare(): Promise<native.NativeOutcome<native.NativeUsage>> {
-    return ok({ promptTokens: 5, cachedTokens: 2, completionTokens: 0 })
+    return ok({ promptTokens: 5, cachedTokens: 2, completionTokens: 0, reasoningTokens: 0 })
   }
   async evaluate(_tokens: Uint32Array, positions: Uint32Array, cancel?: native.NativeCancel | null): Promise<native.NativeOutcome<Float32Array>> {
     if (cancel instanceof ScriptedCancel && (await cancel.within(20))) return cancelled

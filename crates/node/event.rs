@@ -34,6 +34,8 @@ pub struct NativeUsage {
     pub cached_tokens: u32,
     /// Tokens sampled, the ending one included.
     pub completion_tokens: u32,
+    /// Those of them that were the model's thought, its marks included.
+    pub reasoning_tokens: u32,
 }
 
 /// Wall-clock figures of one generation.
@@ -58,6 +60,8 @@ pub struct NativeTimings {
 pub enum NativeEvent {
     /// The work has begun: the prompt is rendered and fits.
     Start { warnings: Vec<String> },
+    /// What the model thinks before it answers, without the marks around it.
+    ReasoningDelta { text: String, tokens: Vec<NativeToken> },
     /// Text that can be shown: whole characters, stop texts removed. `tokens` is empty unless log-probabilities were asked for.
     TextDelta { text: String, tokens: Vec<NativeToken> },
     /// A token was sampled and `askTokens` is set: the session waits for `feed`. Its logprob is NaN unless asked for.
@@ -84,8 +88,8 @@ impl From<TokenInfo> for NativeToken {
 
 impl From<Usage> for NativeUsage {
     fn from(usage: Usage) -> Self {
-        let Usage { prompt_tokens, cached_tokens, completion_tokens } = usage;
-        Self { prompt_tokens, cached_tokens, completion_tokens }
+        let Usage { prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens } = usage;
+        Self { prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens }
     }
 }
 
@@ -101,6 +105,9 @@ impl From<Event> for NativeEvent {
     fn from(event: Event) -> Self {
         match event {
             Event::Start { warnings } => Self::Start { warnings: warnings.into_iter().map(|w| w.message).collect() },
+            Event::ReasoningDelta { text, tokens } => {
+                Self::ReasoningDelta { text, tokens: tokens.into_iter().map(Into::into).collect() }
+            }
             Event::TextDelta { text, tokens } => {
                 Self::TextDelta { text, tokens: tokens.into_iter().map(Into::into).collect() }
             }

@@ -1,7 +1,23 @@
 //! Facts of a loaded model, as they cross.
 
 use napi_derive::napi;
-use wick_engine::Info;
+use wick_engine::{Info, Thought};
+
+/// What a template puts around a model's thought.
+#[napi(object, object_from_js = false)]
+pub struct NativeReasoning {
+    pub open: String,
+    pub close: String,
+    /// The template's variable that switches thinking.
+    pub variable: Option<String>,
+}
+
+impl From<&Thought> for NativeReasoning {
+    fn from(thought: &Thought) -> Self {
+        let variable = thought.switch().map(str::to_owned);
+        Self { open: thought.open().to_owned(), close: thought.close().to_owned(), variable }
+    }
+}
 
 /// Facts of the file and of the load.
 #[napi(object, object_from_js = false)]
@@ -29,6 +45,8 @@ pub struct NativeModelInfo {
     pub end_tokens: Vec<u32>,
     pub has_chat_template: bool,
     pub chat_template: Option<String>,
+    /// What the template puts around a thought, where it knows thoughts.
+    pub reasoning: Option<NativeReasoning>,
     /// `llama (spm)`, `gpt2 (pre qwen2)`.
     pub tokenizer: String,
     /// Whether the file names the tokens of an infill.
@@ -68,6 +86,7 @@ impl From<&Info> for NativeModelInfo {
             end_tokens: info.end_tokens.clone(),
             has_chat_template: info.chat_template.is_some(),
             chat_template: info.chat_template.clone(),
+            reasoning: info.reasoning.as_ref().map(NativeReasoning::from),
             tokenizer: info.tokenizer.clone(),
             infill: info.infill,
             backend: info.backend.into(),

@@ -9,7 +9,13 @@ use crate::sampling::NativeSampling;
 #[napi(discriminant = "type", object_to_js = false)]
 pub enum NativePrompt {
     /// A conversation under the model's template. `messages`, `tools` and `variables` are JSON texts.
-    Chat { messages: String, tools: Option<String>, variables: Option<String>, response_prefix: Option<String> },
+    Chat {
+        messages: String,
+        tools: Option<String>,
+        variables: Option<String>,
+        thinking: Option<bool>,
+        response_prefix: Option<String>,
+    },
     /// Text as it is. `parseControl`: whether control tokens written out in it become those tokens.
     Text { text: String, parse_control: bool },
     /// A gap to be filled.
@@ -37,13 +43,15 @@ pub struct NativeRequest {
     pub ask_tokens: Option<bool>,
     /// `error` (default) or `ask`.
     pub overflow: Option<String>,
+    /// Most tokens of the model's thought.
+    pub reasoning_budget: Option<u32>,
 }
 
 impl From<NativePrompt> for Prompt {
     fn from(prompt: NativePrompt) -> Self {
         match prompt {
-            NativePrompt::Chat { messages, tools, variables, response_prefix } => {
-                Self::Chat(ChatPrompt { messages, tools, variables, response_prefix })
+            NativePrompt::Chat { messages, tools, variables, thinking, response_prefix } => {
+                Self::Chat(ChatPrompt { messages, tools, variables, thinking, response_prefix })
             }
             NativePrompt::Text { text, parse_control } => Self::Text { text, parse_control },
             NativePrompt::Infill { prefix, suffix, files, path, repository } => {
@@ -65,6 +73,7 @@ impl NativeRequest {
             stop: self.stop.unwrap_or_default(),
             ignore_end: self.ignore_end.unwrap_or(false),
             ask_tokens: self.ask_tokens.unwrap_or(false),
+            reasoning_budget: self.reasoning_budget,
             overflow: match self.overflow.as_deref() {
                 None | Some("error") => Overflow::Error,
                 Some("ask") => Overflow::Ask,

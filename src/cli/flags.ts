@@ -71,6 +71,13 @@ export const generation = {
   overflow: { flags: '--overflow <how>', about: 'when the window is full: error, or shift (drop the oldest turns)', standard: 'error', read: oneOf('error', 'shift') },
 } satisfies Flags
 
+/** How a model thinks before it answers. */
+export const reasoning = {
+  reasoning: { flags: '--reasoning <how>', about: 'on or off: whether the model thinks first, by its template\'s own variable', standard: 'as the template has it', read: oneOf('on', 'off') },
+  reasoningBudget: { flags: '--reasoning-budget <n>', about: 'most tokens of a thought, then it is closed and the answer goes on; 0 is none', standard: 'no limit', read: integer({ max: 0xffff_ffff }) },
+  hideReasoning: { flags: '--hide-reasoning', about: 'shows no thoughts; they are dimmed on stderr where that is a terminal' },
+} satisfies Flags
+
 /** What goes into a conversation beside the user's words. */
 export const conversation = {
   system: { flags: '--system <text>', about: 'system message', read: text },

@@ -27,8 +27,9 @@ export function figure(value: number): string {
 /** The end of an answer in one line. */
 export function figures({ reason, usage, timings, seed }: FinishPart): string {
   const cached = usage.cachedTokens > 0 ? `, ${usage.cachedTokens} cached` : ''
+  const thought = usage.reasoningTokens > 0 ? `, ${usage.reasoningTokens} of them thought` : ''
   return [
-    `${usage.completionTokens} tokens at ${figure(timings.tokensPerSecond)} tok/s`,
+    `${usage.completionTokens} tokens${thought} at ${figure(timings.tokensPerSecond)} tok/s`,
     `prompt ${usage.promptTokens} tokens${cached} at ${figure(timings.promptTokensPerSecond)} tok/s`,
     `first token ${figure(timings.firstTokenMs)} ms`,
     reason,

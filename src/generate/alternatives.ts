@@ -34,7 +34,7 @@ function together(ends: readonly AnswerEnd[]): FinishPart {
 
 function totalUsage(ends: readonly AnswerEnd[]): Usage {
   const sum = (name: keyof Usage): number => total(ends, ({ usage }) => usage[name])
-  return { promptTokens: sum('promptTokens'), cachedTokens: sum('cachedTokens'), completionTokens: sum('completionTokens') }
+  return { promptTokens: sum('promptTokens'), cachedTokens: sum('cachedTokens'), completionTokens: sum('completionTokens'), reasoningTokens: sum('reasoningTokens') }
 }
 
 /** Times to something are the first answer's, times of something are added, and rates are of what was added. */

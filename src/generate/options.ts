@@ -1,6 +1,6 @@
 /** What `generate` takes, and how it becomes what a model is asked. */
 import { check, WickError } from '../errors/index.js'
-import type { ChainStep, InfillPrompt, JsonObject, LanguageModel, LanguageRequest, Message, Overflow, Prompt, RawPrompt, SampledToken, SamplingOptions, TokenAnswer } from '../spec/index.js'
+import type { ChainStep, InfillPrompt, JsonObject, LanguageModel, LanguageRequest, Message, Overflow, Prompt, RawPrompt, ReasoningOptions, SampledToken, SamplingOptions, TokenAnswer } from '../spec/index.js'
 import { type Preset, presets } from './presets.js'
 
 /** What goes through the model's chat template beside the conversation. */
@@ -11,6 +11,8 @@ interface UnderTemplate {
   readonly responsePrefix?: string | undefined
   /** Further variables of the template, such as `{ enable_thinking: false }`. */
   readonly templateVariables?: JsonObject | undefined
+  /** Whether the model thinks before it answers, and for how long. Default: as its template has it, without limit. */
+  readonly reasoning?: ReasoningOptions | undefined
 }
 
 /** What a user says. */
@@ -41,6 +43,7 @@ interface RawInput {
   readonly system?: undefined
   readonly responsePrefix?: undefined
   readonly templateVariables?: undefined
+  readonly reasoning?: undefined
 }
 
 /** A gap to be filled. */
@@ -53,6 +56,7 @@ interface InfillInput {
   readonly system?: undefined
   readonly responsePrefix?: undefined
   readonly templateVariables?: undefined
+  readonly reasoning?: undefined
 }
 
 /** What holds for every kind of prompt. */
@@ -62,7 +66,7 @@ interface Common extends SamplingOptions {
   readonly preset?: Preset | undefined
   /** Most tokens to generate, ≥ 1. Default: what the window holds. */
   readonly maxTokens?: number | undefined
-  /** Texts that end the answer; they are not part of it. */
+  /** Texts that end the answer, in a thought too; they are not part of it. */
   readonly stop?: string | readonly string[] | undefined
   /** What happens when the context window fills. Default `error`. */
   readonly overflow?: Overflow | undefined
@@ -134,6 +138,11 @@ const samplingChecks = {
   mirostatEta: check.number({ above: 0, max: 1 }),
 } satisfies Record<keyof SamplingOptions, check.Check>
 
+const reasoningChecks = {
+  enabled: check.flag,
+  budgetTokens: check.integer({ min: 0, max: 0xffff_ffff }),
+} satisfies Record<keyof ReasoningOptions, check.Check>
+
 const checks = {
   model: (name, value) => {
     check.object(name, value)
@@ -146,6 +155,7 @@ const checks = {
   system: check.text,
   responsePrefix: check.text,
   templateVariables: check.object,
+  reasoning: (name, value) => check.checkOptions(name, value as ReasoningOptions, reasoningChecks),
   maxTokens: check.integer({ min: 1, max: 0xffff_ffff }),
   stop: texts,
   overflow: check.either("'error', 'shift' or a function", check.oneOf('error', 'shift'), check.callable),
@@ -178,7 +188,7 @@ function chain(name: string, value: unknown): void {
 
 /** The request that checked options make; answer `index` of `n` has a seed of its own. */
 export function toRequest(options: GenerateOptions, index: number): LanguageRequest {
-  const { maxTokens, stop, ignoreEnd, overflow, onToken } = options
+  const { maxTokens, stop, ignoreEnd, overflow, onToken, reasoning } = options
   const { seed, ...sampling } = toSampling(options)
   return {
     prompt: toPrompt(options),
@@ -188,6 +198,7 @@ export function toRequest(options: GenerateOptions, index: number): LanguageRequ
     ...(ignoreEnd !== undefined && { ignoreEnd }),
     ...(overflow !== undefined && { overflow }),
     ...(onToken !== undefined && { onToken: (token: SampledToken) => onToken(token, index) }),
+    ...(reasoning?.budgetTokens !== undefined && { reasoningBudgetTokens: reasoning.budgetTokens }),
   }
 }
 
@@ -197,7 +208,7 @@ function toSampling(options: GenerateOptions): SamplingOptions {
   return { ...(options.preset && presets[options.preset]), ...Object.fromEntries(given.filter(([, value]) => value !== undefined)) }
 }
 
-function toPrompt({ prompt, messages, raw, infill, system, responsePrefix, templateVariables }: GenerateOptions): Prompt {
+function toPrompt({ prompt, messages, raw, infill, system, responsePrefix, templateVariables, reasoning }: GenerateOptions): Prompt {
   if (raw !== undefined) return raw
   if (infill !== undefined) return infill
   const conversation = messages ?? [{ role: 'user' as const, content: prompt }]
@@ -205,6 +216,7 @@ function toPrompt({ prompt, messages, raw, infill, system, responsePrefix, templ
     messages: system === undefined ? conversation : [{ role: 'system', content: system }, ...conversation],
     responsePrefix,
     templateVariables,
+    reasoning: reasoning?.enabled,
   }
 }
 
@@ -212,11 +224,11 @@ function toPrompt({ prompt, messages, raw, infill, system, responsePrefix, templ
 export function checkGenerate(options: GenerateOptions): void {
   check.checkOptions('generate', options, checks)
   check.required('generate', options, 'model')
-  const { prompt, messages, raw, infill, system, responsePrefix, templateVariables } = options
+  const { prompt, messages, raw, infill, system, responsePrefix, templateVariables, reasoning } = options
   const given = Object.entries({ prompt, messages, raw, infill }).filter(([, value]) => value !== undefined)
   if (given.length !== 1) throw new WickError('invalid-request', 'generate takes exactly one of prompt, messages, raw and infill.')
   if (raw !== undefined || infill !== undefined) {
-    const useless = Object.entries({ system, responsePrefix, templateVariables }).find(([, value]) => value !== undefined)
+    const useless = Object.entries({ system, responsePrefix, templateVariables, reasoning }).find(([, value]) => value !== undefined)
     if (useless) throw new WickError('invalid-request', `${useless[0]} needs a chat template, and ${raw === undefined ? 'infill' : 'raw'} goes past it.`)
   }
   if (system !== undefined && Array.isArray(messages) && messages.some((message) => message?.role === 'system')) {

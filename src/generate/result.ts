@@ -6,12 +6,14 @@ import type { Fold } from '../stream/index.js'
 /** One answer. */
 export interface Answer {
   readonly text: string
+  /** What the model thought before it answered; absent where it did not. */
+  readonly reasoning?: string
   /** The calls the model made; empty where it made none. */
   readonly toolCalls: readonly ToolCall[]
   readonly finishReason: FinishReason
   /** The stop text that ended it. */
   readonly stop?: string
-  /** Its tokens, when log-probabilities were asked for. */
+  /** Its tokens, those of the thought included, when log-probabilities were asked for. */
   readonly tokens?: readonly TokenInfo[]
   readonly usage: Usage
   readonly timings: Timings
@@ -47,6 +49,9 @@ export class GenerateFold implements Fold<StreamPart, GenerateResult> {
       case 'text-delta':
         this.#answer(part.alternative).addText(part.text, part.tokens)
         return
+      case 'reasoning-delta':
+        this.#answer(part.alternative).addThought(part.text, part.tokens)
+        return
       case 'tool-call': {
         const { toolCallId, toolName, input } = part
         this.#answer(part.alternative).toolCalls.push({ toolCallId, toolName, input })
@@ -74,6 +79,7 @@ export class GenerateFold implements Fold<StreamPart, GenerateResult> {
 class Gathered {
   readonly toolCalls: ToolCall[] = []
   #text = ''
+  #reasoning = ''
   readonly #tokens: TokenInfo[] | undefined
 
   constructor(withTokens: boolean) {
@@ -85,9 +91,15 @@ class Gathered {
     this.#tokens?.push(...tokens)
   }
 
+  addThought(text: string, tokens: readonly TokenInfo[] = []): void {
+    this.#reasoning += text
+    this.#tokens?.push(...tokens)
+  }
+
   result({ reason, stop, usage, timings, seed }: AnswerEnd): Answer {
     return {
       text: this.#text,
+      ...(this.#reasoning !== '' && { reasoning: this.#reasoning }),
       toolCalls: this.toolCalls,
       finishReason: reason,
       ...(stop !== undefined && { stop }),

@@ -1,7 +1,7 @@
 /** Models in this process: the addon's TypeScript face. */
 export { convert, quantize } from './convert.js'
 export type { Converted, ConvertOptions, QuantizeOptions, WeightsDtype } from './convert.js'
-export type { LocalModelInfo, TensorInfo } from './info.js'
+export type { LocalModelInfo, LocalReasoning, TensorInfo } from './info.js'
 export { load } from './load.js'
 export type { LoadOptions, LogHook, LogLevel, LogRecord } from './load.js'
 export { machine } from './machine.js'

@@ -10,6 +10,16 @@ export interface TensorInfo {
   readonly shape: readonly number[]
 }
 
+/** What a chat template puts around a model's thought, found by rendering it. */
+export interface LocalReasoning {
+  /** `<think>` */
+  readonly open: string
+  /** `</think>` */
+  readonly close: string
+  /** The template's variable that switches thinking: `enable_thinking`. Absent: it has none. */
+  readonly variable?: string
+}
+
 /** Facts of the file, and of what this load made of it. */
 export interface LocalModelInfo {
   readonly path: string
@@ -37,6 +47,8 @@ export interface LocalModelInfo {
   readonly endTokens: readonly number[]
   /** The Jinja source that is used; absent: the model has no template and continues raw prompts only. */
   readonly chatTemplate?: string
+  /** What the template puts around a thought; absent: it knows none, and nothing of an answer is taken for one. */
+  readonly reasoning?: LocalReasoning
   /** `llama (spm)`, `gpt2 (pre qwen2)`. */
   readonly tokenizer: string
   /** Whether the file names the tokens that `infill` needs. */

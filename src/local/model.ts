@@ -47,7 +47,15 @@ const detokenizeChecks = { showControl: check.flag }
 const abortChecks = { signal: check.signal }
 // The engine checks what these hold, as it does for every request.
 const readBelow = (): void => {}
-const tokensChecks = { prompt: readBelow, sampling: check.object, maxTokens: check.integer({ min: 1, max: 0xffff_ffff }), stop: check.listOf(check.someText), ignoreEnd: check.flag, overflow: readBelow }
+const tokensChecks = {
+  prompt: readBelow,
+  sampling: check.object,
+  maxTokens: check.integer({ min: 1, max: 0xffff_ffff }),
+  stop: check.listOf(check.someText),
+  ignoreEnd: check.flag,
+  overflow: readBelow,
+  reasoningBudgetTokens: check.integer({ min: 0, max: 0xffff_ffff }),
+} satisfies Record<keyof TokensRequest, check.Check>
 const evaluateChecks = { ...abortChecks, positions: () => {} }
 
 /** A loaded model. Release it with `await using`, or `close()`. */

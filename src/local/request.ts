@@ -7,7 +7,7 @@ import type { NativePrompt, NativeRequest, NativeSampling } from './native.js'
 
 /** A whole request; anything but `overflow: 'error'` has the engine ask when the window is full. */
 export function nativeRequest(request: LanguageRequest): NativeRequest {
-  const { prompt, sampling, maxTokens, stop, ignoreEnd, overflow = 'error', onToken } = request
+  const { prompt, sampling, maxTokens, stop, ignoreEnd, overflow = 'error', onToken, reasoningBudgetTokens } = request
   return present({
     prompt: nativePrompt(prompt),
     sampling: nativeSampling(sampling),
@@ -16,12 +16,13 @@ export function nativeRequest(request: LanguageRequest): NativeRequest {
     ignoreEnd,
     askTokens: onToken && true,
     overflow: overflow === 'error' ? 'error' : 'ask',
+    reasoningBudget: reasoningBudgetTokens,
   })
 }
 
 // What has a reader of its own below is checked there.
 const readBelow = (): void => {}
-const chatFields = { messages: readBelow, responsePrefix: check.text, templateVariables: check.object }
+const chatFields = { messages: readBelow, responsePrefix: check.text, templateVariables: check.object, reasoning: check.flag }
 const textFields = { text: check.text, parseControl: check.flag }
 const tokenFields = { tokens: readBelow }
 const gapFields = { prefix: check.text, suffix: check.text, files: check.listOf(check.object), path: check.text, repository: check.text }
@@ -44,11 +45,12 @@ export function nativePrompt(prompt: string | Prompt): NativePrompt {
   return chat(prompt)
 }
 
-function chat({ messages, responsePrefix, templateVariables }: ChatPrompt): NativePrompt {
+function chat({ messages, responsePrefix, templateVariables, reasoning }: ChatPrompt): NativePrompt {
   return present({
     type: 'Chat' as const,
     messages: templateMessages(messages),
     variables: templateVariables && jsonText(templateVariables, 'templateVariables'),
+    thinking: reasoning,
     responsePrefix,
   })
 }

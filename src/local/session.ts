@@ -87,10 +87,13 @@ export async function resume(session: NativeSession, window: FullWindow, signal:
   return note
 }
 
-/** Turns the events of one answer into parts: text is bracketed, and nothing comes after the finish. */
+type Delta = Extract<NativeEvent, { type: 'TextDelta' | 'ReasoningDelta' }>
+
+const kinds = { TextDelta: { kind: 'text', id: '0' }, ReasoningDelta: { kind: 'reasoning', id: 'thought-0' } } as const
+
+/** Turns the events of one answer into parts: thought and text are bracketed, and nothing comes after the finish. */
 class Answer {
-  static readonly #id = '0'
-  #open = false
+  #open: Delta['type'] | undefined
   readonly #notes: string[] = []
 
   /** What was done before the start becomes one of its warnings. */
@@ -99,21 +102,35 @@ class Answer {
   }
 
   *parts(event: Exclude<NativeEvent, FullWindow | AskedToken>): Generator<StreamPart> {
-    const id = Answer.#id
     switch (event.type) {
       case 'Start':
         yield { type: 'start', warnings: [...this.#notes, ...event.warnings].map((message) => ({ message })) }
         return
       case 'TextDelta':
-        if (!this.#open) yield { type: 'text-start', id }
-        this.#open = true
-        yield { type: 'text-delta', id, text: event.text, ...(event.tokens.length > 0 && { tokens: event.tokens }) }
+      case 'ReasoningDelta':
+        yield* this.#delta(event)
         return
       case 'Finish':
-        if (this.#open) yield { type: 'text-end', id }
+        yield* this.#close()
         yield { type: 'usage', usage: event.usage }
         yield { type: 'finish', ...end(event) }
     }
+  }
+
+  *#delta({ type, text, tokens }: Delta): Generator<StreamPart> {
+    const { kind, id } = kinds[type]
+    if (this.#open !== type) {
+      yield* this.#close()
+      this.#open = type
+      yield { type: `${kind}-start`, id }
+    }
+    yield { type: `${kind}-delta`, id, text, ...(tokens.length > 0 && { tokens }) }
+  }
+
+  *#close(): Generator<StreamPart> {
+    if (this.#open === undefined) return
+    const { kind, id } = kinds[this.#open]
+    yield { type: `${kind}-end`, id }
   }
 }
 

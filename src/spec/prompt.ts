@@ -13,6 +13,8 @@ export interface ChatPrompt {
   readonly responsePrefix?: string | undefined
   /** Further variables of the template, such as `{ enable_thinking: false }`. */
   readonly templateVariables?: JsonObject | undefined
+  /** Whether the model thinks before it answers, by its template's own variable. Default: as the template has it. */
+  readonly reasoning?: boolean | undefined
 }
 
 /** Text as it is, without a template; the beginning-of-text token is put in front if the model's file says so. */

@@ -55,6 +55,20 @@ export type TokenAnswer = void | undefined | readonly number[] | Uint32Array | '
 /** Is told each token before it is taken, end tokens too, and says what becomes of it; the model waits. What it throws ends the run. */
 export type OnToken = (token: SampledToken) => TokenAnswer | Promise<TokenAnswer>
 
+/** How a model thinks before it answers. */
+export interface ReasoningOptions {
+  /**
+   * Whether it thinks at all, by its template's own variable (`enable_thinking`). A model whose template has none says so in a
+   * warning. Default: as the template has it.
+   */
+  readonly enabled?: boolean | undefined
+  /**
+   * Most tokens of a thought, ≥ 0. When they are spent the thought is closed, with what its template closes one with, and the
+   * answer goes on; 0 closes it at once. A model whose template knows no thoughts says so in a warning. Default: no limit.
+   */
+  readonly budgetTokens?: number | undefined
+}
+
 /** One answer asked of a model. */
 export interface LanguageRequest {
   readonly prompt: Prompt
@@ -68,4 +82,6 @@ export interface LanguageRequest {
   readonly overflow?: Overflow
   /** Says what becomes of each token. Without it the model does not wait for anyone. */
   readonly onToken?: OnToken
+  /** Most tokens of the model's thought, ≥ 0; absent: no limit. */
+  readonly reasoningBudgetTokens?: number
 }

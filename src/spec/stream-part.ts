@@ -66,7 +66,7 @@ export interface TextEndPart extends InAnswer {
   readonly id: string
 }
 
-/** The model begins to think. */
+/** The model begins to think: before its text, where its template has a place for thoughts. */
 export interface ReasoningStartPart extends InAnswer {
   readonly type: 'reasoning-start'
   readonly id: string
@@ -76,7 +76,10 @@ export interface ReasoningStartPart extends InAnswer {
 export interface ReasoningDeltaPart extends InAnswer {
   readonly type: 'reasoning-delta'
   readonly id: string
+  /** Whole characters, without what the template puts around a thought; may be empty when `tokens` is not. */
   readonly text: string
+  /** The tokens it came from, when log-probabilities were asked for. */
+  readonly tokens?: readonly TokenInfo[]
 }
 
 /** The model has ended a thought. */

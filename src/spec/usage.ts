@@ -8,6 +8,8 @@ export interface Usage {
   readonly cachedTokens: number
   /** Tokens sampled, the ending one included. */
   readonly completionTokens: number
+  /** Those of them that were the model's thought, what opens and closes it included. */
+  readonly reasoningTokens: number
 }
 
 /** Wall-clock figures of one generation. */

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use wick_sample::{Choice, Sampler};
 use wick_spec::{AlternativeToken, Event, Fed, FinishReason, Prompt, Request, Result, Timings, TokenInfo, Usage};
-use wick_text::{Decoder, StopTexts, Tokenizer};
+use wick_text::{Decoder, Place, Split, StopTexts, Tokenizer};
 
+use crate::reasoning::{Reasoning, Spelling};
 use crate::sampling::sampler;
 
 /// The state of one generation.
@@ -25,7 +26,12 @@ pub(crate) struct Answer {
     /// Whether it goes on within a text whose end is known.
     fills_a_gap: bool,
     max_tokens: u32,
-    /// What was shown so far.
+    /// Of a model that thinks.
+    reasoning: Option<Reasoning>,
+    reasoning_budget: Option<u32>,
+    /// Tokens of which it is not known yet whether they open a thought.
+    undecided: Vec<TokenInfo>,
+    /// What was said so far, thoughts and their marks included.
     text: String,
     /// Ids sampled so far.
     ids: Vec<u32>,
@@ -68,6 +74,9 @@ impl Answer {
             tokenizer,
             wants_tokens: request.sampling.logprobs.is_some(),
             max_tokens: request.max_tokens.unwrap_or(u32::MAX),
+            reasoning: None,
+            reasoning_budget: request.reasoning_budget,
+            undecided: Vec::new(),
             text: String::new(),
             ids: Vec::new(),
             clock: Clock { arrived, began: None, prompt_ms: 0.0, prompt_tokens: 0, first_token: None, last_token: None },
@@ -75,8 +84,9 @@ impl Answer {
     }
 
     /// The clock starts, the prompt's tokens enter the penalties' window, and the answer is spelled as what follows them. A later prompt of the same answer changes neither.
-    pub(crate) fn begin(&mut self, prompt: &[u32]) {
+    pub(crate) fn begin(&mut self, prompt: &[u32], thoughts: Option<(Arc<Spelling>, Place)>) {
         if self.clock.began.is_none() {
+            self.reasoning = thoughts.map(|(spelling, place)| Reasoning::new(spelling, place, self.reasoning_budget));
             self.clock.began = Some(Instant::now());
             self.decoder = match self.fills_a_gap {
                 true => Decoder::within(self.tokenizer.clone()),
@@ -117,13 +127,19 @@ impl Answer {
         match fed {
             Fed::Keep => vec![choice],
             // What the model thought of tokens that it did not choose is not known any more.
-            Fed::Replace(ids) => ids.into_iter().map(|id| Choice { id, logprob: None, top: Vec::new() }).collect(),
+            Fed::Replace(ids) => {
+                self.reasoning.iter_mut().for_each(Reasoning::interrupted);
+                ids.into_iter().map(|id| Choice { id, logprob: None, top: Vec::new() }).collect()
+            }
             Fed::End => Vec::new(),
         }
     }
 
     fn choose(&mut self, logits: &mut [f32]) -> Result<Choice> {
-        self.sampler.sample(logits)
+        match self.reasoning.as_mut().and_then(Reasoning::forced) {
+            None => self.sampler.sample(logits),
+            Some(id) => self.sampler.settle(id, logits),
+        }
     }
 
     /// Takes a token as the next, pushes what may be shown of it, and says whether it was the last.
@@ -135,8 +151,11 @@ impl Answer {
         self.clock.first_token.get_or_insert(now);
         self.clock.last_token = Some(now);
 
-        let ends = self.ends.contains(&id);
-        let (mut text, stop) = if ends { (String::new(), None) } else { self.stops.push(&self.decoder.push(id)) };
+        // Some templates close a thought with what closes a message.
+        let marks = self.reasoning.as_ref().is_some_and(|reasoning| reasoning.inside() && reasoning.sign(id).is_some());
+        let ends = !marks && self.ends.contains(&id);
+        let spelled = if ends { String::new() } else { self.spell(id) };
+        let (mut text, stop) = if ends { (String::new(), None) } else { self.stops.push(&spelled) };
         let end = match stop {
             Some(stop) => Some(End { reason: FinishReason::Stop, stop: Some(stop) }),
             None if ends => Some(End { reason: FinishReason::Stop, stop: None }),
@@ -146,10 +165,45 @@ impl Answer {
         let end = self.release(end, &mut text);
         self.text.push_str(&text);
         let tokens = if self.wants_tokens { vec![self.describe(choice)] } else { Vec::new() };
-        if !text.is_empty() || !tokens.is_empty() {
-            push(Event::TextDelta { text, tokens });
-        }
+        self.show(&text, tokens, end.is_some(), push);
         end
+    }
+
+    /// The text of a token; of a control token that marks a thought, its sign.
+    fn spell(&mut self, id: u32) -> String {
+        let mut text = self.decoder.push(id);
+        text.extend(self.reasoning.as_ref().and_then(|reasoning| reasoning.sign(id)));
+        text
+    }
+
+    /// Pushes what can be shown of `text`, the thought first. `tokens` go with the part that they end in.
+    fn show(&mut self, text: &str, tokens: Vec<TokenInfo>, last: bool, push: &mut dyn FnMut(Event)) {
+        let Some(reasoning) = &mut self.reasoning else {
+            if !text.is_empty() || !tokens.is_empty() {
+                push(Event::TextDelta { text: text.to_owned(), tokens });
+            }
+            return;
+        };
+        let thought_before = reasoning.inside();
+        let Split { mut thought, text: mut answer } = reasoning.push(text);
+        self.undecided.extend(tokens);
+        if last {
+            let rest = reasoning.flush();
+            thought += &rest.thought;
+            answer += &rest.text;
+        } else if reasoning.undecided() {
+            return;
+        }
+        // What closes a thought is the thought's, unless text comes with it.
+        let thinks = reasoning.inside() || (answer.is_empty() && (thought_before || !thought.is_empty()));
+        let tokens = std::mem::take(&mut self.undecided);
+        let (of_thought, of_answer) = if thinks { (tokens, Vec::new()) } else { (Vec::new(), tokens) };
+        if !thought.is_empty() || !of_thought.is_empty() {
+            push(Event::ReasoningDelta { text: thought, tokens: of_thought });
+        }
+        if !answer.is_empty() || !of_answer.is_empty() {
+            push(Event::TextDelta { text: answer, tokens: of_answer });
+        }
     }
 
     /// At an end that no stop text made, shows what was held back; that may itself hold a stop text.
@@ -169,10 +223,13 @@ impl Answer {
         let mut text = String::new();
         let end = self.release(Some(End { reason, stop: None }), &mut text);
         self.text.push_str(&text);
-        if !text.is_empty() {
-            push(Event::TextDelta { text, tokens: Vec::new() });
-        }
+        self.show(&text, Vec::new(), true, push);
         end.unwrap_or(End { reason, stop: None })
+    }
+
+    /// Whether the thought has a limit.
+    pub(crate) fn has_reasoning_budget(&self) -> bool {
+        self.reasoning_budget.is_some()
     }
 
     /// Ids sampled so far.
@@ -180,21 +237,26 @@ impl Answer {
         &self.ids
     }
 
-    /// What was shown, and how many of the ids say exactly that: all of them, or all but the end token. `None` when a stop
-    /// text was cut out, so that text and ids no longer agree.
-    pub(crate) fn shown(&self) -> Option<(&str, usize)> {
+    /// What was said, as the template would write it, and how many of the ids say exactly that: all of them, or all but the end
+    /// token. `None` when a stop text was cut out, so that text and ids no longer agree.
+    pub(crate) fn said(&self) -> Option<(String, usize)> {
         let said = match self.ids.split_last() {
             Some((last, said)) if self.tokenizer.is_control(*last) => said,
             _ => &self.ids,
         };
         let mut spelled = Vec::with_capacity(self.text.len());
-        for &id in said.iter().filter(|&&id| !self.tokenizer.is_control(id)) {
+        let marks = |id: u32| self.reasoning.as_ref().is_some_and(|reasoning| reasoning.sign(id).is_some());
+        for &id in said.iter().filter(|&&id| marks(id) || !self.tokenizer.is_control(id)) {
             spelled.extend_from_slice(self.tokenizer.token_bytes(id).unwrap_or_default());
         }
-        let text = self.text.as_bytes();
+        let said_text = match &self.reasoning {
+            None => self.text.clone(),
+            Some(reasoning) => reasoning.spelled(&self.text),
+        };
+        let text = said_text.as_bytes();
         // A tokenizer that puts a space in front of a text drops it again when it decodes one.
         let agrees = spelled == text || spelled.strip_prefix(b" ") == Some(text);
-        agrees.then_some((self.text.as_str(), said.len()))
+        agrees.then_some((said_text, said.len()))
     }
 
     /// The last event.
@@ -206,6 +268,7 @@ impl Answer {
                 prompt_tokens: prompt_tokens as u32,
                 cached_tokens: cached_tokens as u32,
                 completion_tokens: self.ids.len() as u32,
+                reasoning_tokens: self.reasoning.as_ref().map_or(0, Reasoning::tokens),
             },
             timings: self.clock.timings(self.ids.len()),
             seed: self.sampler.seed(),

@@ -140,6 +140,7 @@ fn finish(
 ) -> Result<Source> {
     let prompter = Arc::new(Prompter::new(tokenizer.clone(), &template)?);
     info.chat_template = template.default;
+    info.reasoning = prompter.thoughts().cloned();
     Ok(Source { info, plan, long_from, tokenizer, prompter, files })
 }
 

@@ -1,5 +1,7 @@
 //! What is known of a loaded model.
 
+use wick_text::Thought;
+
 /// Facts of the file and of the load.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[allow(missing_docs, reason = "the names are the documentation; the public types in TypeScript describe each")]
@@ -24,6 +26,8 @@ pub struct Info {
     pub bos_token: Option<u32>,
     pub end_tokens: Vec<u32>,
     pub chat_template: Option<String>,
+    /// Where the template knows thoughts.
+    pub reasoning: Option<Thought>,
     pub tokenizer: String,
     /// Whether the file names the tokens that [`wick_spec::Prompt::Infill`] needs.
     pub infill: bool,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use wick_spec::{ChatPrompt, Error, Prompt, Result};
-use wick_text::{ChatTemplate, Control, ControlTexts, Rendered, TemplateSource, Tokenizer};
+use wick_text::{ChatTemplate, Control, ControlTexts, Marks, Place, Rendered, TemplateSource, Thought, Tokenizer};
+
+use crate::reasoning::Spelling;
 
 /// A model's tokenizer and its templates.
 pub(crate) struct Prompter {
@@ -17,6 +19,8 @@ struct Template {
     compiled: ChatTemplate,
     /// What messages must not spell.
     control: ControlTexts,
+    /// Of thoughts, where the template knows them.
+    thoughts: Option<Arc<Spelling>>,
 }
 
 impl Template {
@@ -24,7 +28,32 @@ impl Template {
         let text = |id: Option<u32>| id.and_then(|id| tokenizer.token_text(id)).unwrap_or_default();
         let compiled = ChatTemplate::new(source, &text(tokenizer.bos()), &text(tokenizer.eos()))?;
         let control = tokenizer.control_texts(&compiled)?;
-        Ok(Self { compiled, control })
+        let spelling = |thought: &Thought| {
+            Ok(Arc::new(Spelling {
+                marks: Marks::new(thought, tokenizer)?,
+                closing: thought.closing_ids(tokenizer)?,
+                switch: thought.switch(),
+            }))
+        };
+        let thoughts = compiled.thought().map(spelling).transpose()?;
+        Ok(Self { compiled, control, thoughts })
+    }
+
+    /// What the template makes of a conversation, and where the answer that it opens begins.
+    fn render(&self, chat: &ChatPrompt) -> Result<(Rendered, Option<Place>)> {
+        let Some(thought) = self.compiled.thought() else {
+            return Ok((self.compiled.render(chat, true, &self.control)?, None));
+        };
+        let mut chat = chat.clone();
+        chat.messages = thought.given(&chat.messages).into_owned();
+        if let (Some(on), Some(switch)) = (chat.thinking, thought.switch()) {
+            chat.variables = Some(with_variable(chat.variables.as_deref(), switch, on)?);
+        }
+        let opened = self.compiled.render(&chat, true, &self.control)?;
+        // A template that refuses to leave the answer unopened opens it with all that is behind the last message anyway.
+        let unopened = self.compiled.render(&chat, false, &self.control);
+        let opening = opened.behind(unopened.as_ref().ok());
+        Ok((opened.clone(), Some(thought.place(opening))))
     }
 }
 
@@ -45,6 +74,8 @@ pub(crate) struct Encoded {
     pub ids: Vec<u32>,
     /// Of a chat: what [`Turn`] remembers.
     pub rendered: Option<Rendered>,
+    /// Of a chat under a template that knows thoughts: how they are spelled, and where the answer begins.
+    pub thoughts: Option<(Arc<Spelling>, Place)>,
 }
 
 impl Prompter {
@@ -58,15 +89,17 @@ impl Prompter {
     pub(crate) fn encode<'a>(&self, prompt: &Prompt, turns: impl Iterator<Item = &'a Turn>) -> Result<Encoded> {
         let encoded = match prompt {
             Prompt::Chat(chat) => {
-                let rendered = self.render(chat)?;
-                Encoded { ids: self.encode_chat(&rendered, turns)?, rendered: Some(rendered) }
+                let template = self.template(chat)?;
+                let (rendered, place) = template.render(chat)?;
+                let thoughts = template.thoughts.clone().zip(place);
+                Encoded { ids: self.encode_chat(&rendered, turns)?, rendered: Some(rendered), thoughts }
             }
             Prompt::Text { text, parse_control } => {
                 let control = if *parse_control { Control::Parse } else { Control::AsText };
-                Encoded { ids: self.tokenizer.encode(text, control, true)?, rendered: None }
+                Encoded { ids: self.tokenizer.encode(text, control, true)?, rendered: None, thoughts: None }
             }
-            Prompt::Infill(gap) => Encoded { ids: self.tokenizer.encode_infill(gap)?, rendered: None },
-            Prompt::Tokens(ids) => Encoded { ids: ids.clone(), rendered: None },
+            Prompt::Infill(gap) => Encoded { ids: self.tokenizer.encode_infill(gap)?, rendered: None, thoughts: None },
+            Prompt::Tokens(ids) => Encoded { ids: ids.clone(), rendered: None, thoughts: None },
         };
         if encoded.ids.is_empty() {
             return Err(Error::invalid_request(
@@ -78,13 +111,21 @@ impl Prompter {
 
     /// What the template makes of a conversation, the response prefix included.
     pub(crate) fn render(&self, chat: &ChatPrompt) -> Result<Rendered> {
+        Ok(self.template(chat)?.render(chat)?.0)
+    }
+
+    /// How the template of chats without tools spells thoughts.
+    pub(crate) fn thoughts(&self) -> Option<&Thought> {
+        self.default.as_ref()?.compiled.thought()
+    }
+
+    fn template(&self, chat: &ChatPrompt) -> Result<&Template> {
         let with_tools = self.tool_use.as_ref().filter(|_| chat.tools.is_some());
-        let template = with_tools.or(self.default.as_ref()).ok_or_else(|| {
+        with_tools.or(self.default.as_ref()).ok_or_else(|| {
             Error::unsupported(
                 "This model's file has no chat template. Give one with chatTemplate, or send raw text instead of messages.",
             )
-        })?;
-        template.compiled.render(chat, true, &template.control)
+        })
     }
 
     fn encode_chat<'a>(&self, rendered: &Rendered, turns: impl Iterator<Item = &'a Turn>) -> Result<Vec<u32>> {
@@ -100,4 +141,13 @@ impl Prompter {
             }
         }
     }
+}
+
+/// Template variables with one more, unless the caller has set it.
+fn with_variable(variables: Option<&str>, name: &str, on: bool) -> Result<String> {
+    let not_json = |_| Error::invalid_request("The chat's variables are not a JSON object.");
+    let mut variables: serde_json::Map<String, serde_json::Value> =
+        variables.map_or(Ok(Default::default()), serde_json::from_str).map_err(not_json)?;
+    variables.entry(name).or_insert(on.into());
+    Ok(serde_json::Value::Object(variables).to_string())
 }

@@ -197,6 +197,7 @@ impl Scheduler {
             sequence.prompt_tokens = encoded.ids.len();
             sequence.tokens = encoded.ids;
             sequence.rendered = encoded.rendered;
+            sequence.thoughts = encoded.thoughts;
             if let Work::Generate { answer, .. } = &sequence.work {
                 sequence.tokens.extend_from_slice(answer.ids());
             }
@@ -215,7 +216,7 @@ impl Scheduler {
         sequence.reserved = need;
         self.reuse(sequence)?;
         if let Work::Generate { answer, .. } = &mut sequence.work {
-            answer.begin(&sequence.tokens[..sequence.prompt_tokens]);
+            answer.begin(&sequence.tokens[..sequence.prompt_tokens], sequence.thoughts.clone());
         }
         sequence.phase = Phase::Running;
         Ok(After::Stays)
@@ -350,6 +351,7 @@ impl Scheduler {
                     prompt_tokens: sequence.prompt_tokens as u32,
                     cached_tokens: sequence.cached_tokens as u32,
                     completion_tokens: 0,
+                    reasoning_tokens: 0,
                 };
                 if let Some(reply) = reply.take() {
                     reply(Ok(usage));
@@ -385,6 +387,7 @@ impl Scheduler {
                 warnings.push(Warning { message });
             }
         }
+        warnings.extend(sequence.unheeded().into_iter().map(|message| Warning { message: message.into() }));
         warnings
     }
 
@@ -482,9 +485,9 @@ impl Scheduler {
 fn turn_of_chat(sequence: &Sequence) -> Option<Turn> {
     let Work::Generate { answer, .. } = &sequence.work else { return None };
     let rendered = sequence.rendered.clone()?;
-    let (text, said) = answer.shown()?;
+    let (answer, said) = answer.said()?;
     let ids = sequence.tokens.get(..sequence.prompt_tokens + said)?.to_vec();
-    Some(Turn { rendered, answer: text.to_owned(), ids })
+    Some(Turn { rendered, answer, ids })
 }
 
 fn logits_of(row: usize) -> Wanted {

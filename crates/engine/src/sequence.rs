@@ -1,10 +1,13 @@
 //! One sequence on the engine's thread: what it asks for and how far it is.
 
+use std::sync::Arc;
+
 use wick_spec::{Error, Event, Fed, Overflow, Prompt, Result, Stop, Usage};
-use wick_text::Rendered;
+use wick_text::{Place, Rendered};
 
 use crate::answer::Answer;
 use crate::channel::Writer;
+use crate::reasoning::Spelling;
 
 /// Called once with a result, from the engine's thread.
 pub(crate) type Reply<T> = Box<dyn FnOnce(Result<T>) + Send>;
@@ -45,6 +48,10 @@ pub(crate) struct Sequence {
     pub prompt: Option<Prompt>,
     /// Of a chat prompt.
     pub rendered: Option<Rendered>,
+    /// Of a chat prompt under a template that knows thoughts.
+    pub thoughts: Option<(Arc<Spelling>, Place)>,
+    /// Whether the prompt says that the model thinks, or that it does not.
+    pub thinking: Option<bool>,
     /// Prompt and answer.
     pub tokens: Vec<u32>,
     /// How many of `tokens` are the prompt.
@@ -66,6 +73,7 @@ pub(crate) struct Sequence {
 
 impl Sequence {
     pub(crate) fn new(stop: Stop, work: Work, prompt: Prompt) -> Self {
+        let thinking = if let Prompt::Chat(chat) = &prompt { chat.thinking } else { None };
         Self {
             id: 0,
             stop,
@@ -73,6 +81,8 @@ impl Sequence {
             phase: Phase::Waiting,
             prompt: Some(prompt),
             rendered: None,
+            thoughts: None,
+            thinking,
             tokens: Vec::new(),
             prompt_tokens: 0,
             cached_tokens: 0,
@@ -83,6 +93,23 @@ impl Sequence {
             fed: None,
             started: false,
         }
+    }
+
+    /// What was asked of the model's thought and cannot be done.
+    pub(crate) fn unheeded(&self) -> Vec<&'static str> {
+        let Work::Generate { answer, .. } = &self.work else { return Vec::new() };
+        let switches = self.thoughts.as_ref().is_some_and(|(spelling, _)| spelling.switch.is_some());
+        let unheeded = [
+            (
+                answer.has_reasoning_budget() && self.thoughts.is_none(),
+                "reasoning.budgetTokens has no effect: this prompt's template knows no thoughts.",
+            ),
+            (
+                self.thinking.is_some() && !switches,
+                "reasoning.enabled has no effect: this model's template has no variable that switches thinking.",
+            ),
+        ];
+        unheeded.into_iter().filter_map(|(is, message)| is.then_some(message)).collect()
     }
 
     /// Whether a step would be of use now.

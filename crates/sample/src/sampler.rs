@@ -136,6 +136,15 @@ impl Sampler {
         Ok(Choice { id, logprob: self.logprobs.map(|_| self.distribution.logprob(id)), top })
     }
 
+    /// Has `id`, which was settled without the model, in the place of what [`Sampler::sample`] would choose, with the
+    /// log-probability that it had. The generator moves as if it had been drawn; errors are those of [`Sampler::sample`].
+    pub fn settle(&mut self, id: u32, logits: &mut [f32]) -> Result<Choice> {
+        let known = logits.len();
+        let Choice { top, .. } = self.sample(logits)?;
+        let logprob = self.logprobs.filter(|_| (id as usize) < known).map(|_| self.distribution.logprob(id));
+        Ok(Choice { id, logprob, top })
+    }
+
     /// The seed in use: the one given, or the one drawn from the system (below 2^53). Given again, it repeats the run.
     pub fn seed(&self) -> u64 {
         self.seed

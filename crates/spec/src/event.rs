@@ -49,6 +49,8 @@ pub struct Usage {
     pub cached_tokens: u32,
     /// Tokens sampled, the ending one included.
     pub completion_tokens: u32,
+    /// Those of them that were the model's thought, its marks included.
+    pub reasoning_tokens: u32,
 }
 
 /// Wall-clock figures of one generation.
@@ -75,6 +77,13 @@ pub enum Event {
     Start {
         /// What the caller should know of the request or model.
         warnings: Vec<Warning>,
+    },
+    /// What the model thinks before it answers: as a text delta, without the marks around it.
+    ReasoningDelta {
+        /// The text; may be empty when `tokens` is not.
+        text: String,
+        /// The tokens it came from, when log-probabilities were asked for.
+        tokens: Vec<TokenInfo>,
     },
     /// Text that can be shown: whole characters, stop texts removed.
     TextDelta {

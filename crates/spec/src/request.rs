@@ -11,6 +11,8 @@ pub struct ChatPrompt {
     pub tools: Option<String>,
     /// JSON object of further template variables (`enable_thinking`).
     pub variables: Option<String>,
+    /// Whether the model thinks first: sets the template's own variable for it, where it has one. `None`: as the template likes.
+    pub thinking: Option<bool>,
     /// Text the answer begins with; it is part of the prompt, not of the events.
     pub response_prefix: Option<String>,
 }
@@ -95,4 +97,6 @@ pub struct Request {
     pub ask_tokens: bool,
     /// What happens when the window fills.
     pub overflow: Overflow,
+    /// Most tokens of the model's thought; when they are spent it is closed and the answer goes on. `None`: no limit.
+    pub reasoning_budget: Option<u32>,
 }

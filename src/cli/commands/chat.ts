@@ -1,9 +1,9 @@
 /** `wick chat`: a conversation, kept as messages. */
 import type { Command } from 'commander'
 import type { LocalModel, Message } from '../../index.js'
-import { generationOptions, showAnswer } from '../answer.js'
+import { generationOptions, showAnswer, thinking } from '../answer.js'
 import { Interrupted, report } from '../exit.js'
-import { addFlags, common, conversation, generation, loading, output, pick, sampling } from '../flags.js'
+import { addFlags, common, conversation, generation, loading, output, pick, reasoning, sampling } from '../flags.js'
 import { type MessageReader, messageReader } from '../input.js'
 import { interruptible } from '../interrupt.js'
 import { type Io, write } from '../io.js'
@@ -38,6 +38,7 @@ export function chat(program: Command, io: Io): void {
   addFlags(command, conversation)
   addFlags(command, generation, { overflow: 'when the window is full: shift (drop the oldest turns), or error (default: shift)' })
   addFlags(command, sampling)
+  addFlags(command, reasoning)
   addFlags(command, loading)
   addFlags(command, output, { json: 'one part as JSON a line on stdout' })
   addFlags(command, common)
@@ -68,18 +69,24 @@ async function talk(io: Io, source: string, parsed: Record<string, unknown>): Pr
 async function turn({ io, model, parsed, reader, messages }: Chat, text: string): Promise<void> {
   const { responsePrefix } = pick(conversation, parsed)
   const asked: Message[] = [...messages, { role: 'user', content: text }]
-  const options = { overflow: 'shift' as const, ...generationOptions(parsed) }
-  const show = { ...pick(output, parsed), ...pick(common, parsed) }
+  const options = { overflow: 'shift' as const, ...generationOptions(parsed), ...thinking(parsed) }
+  const show = { ...pick(output, parsed), ...pick(common, parsed), ...pick(reasoning, parsed) }
   try {
     const answer = await interruptible(io, (signal) =>
       showAnswer(io, io.face.generate({ model, messages: asked, responsePrefix, ...options, signal }), show),
     )
     if (answer.finish === undefined && !reader.interactive) throw new Interrupted()
-    messages.splice(0, messages.length, ...asked, { role: 'assistant', content: (responsePrefix ?? '') + answer.text })
+    messages.splice(0, messages.length, ...asked, said((responsePrefix ?? '') + answer.text, answer.reasoning))
   } catch (error) {
     if (!reader.interactive || error instanceof Interrupted) throw error
     report(error, io, show.verbose ?? false)
   }
+}
+
+/** The answer as a message; the template says what becomes of the thought. */
+function said(text: string, reasoning: string): Message {
+  if (reasoning === '') return { role: 'assistant', content: text }
+  return { role: 'assistant', content: [{ type: 'reasoning', text: reasoning }, { type: 'text', text }] }
 }
 
 function opening(parsed: Record<string, unknown>): Message[] {

@@ -1,8 +1,8 @@
 /** `wick run`: one answer. */
 import type { Command } from 'commander'
-import { generationOptions, showAnswer } from '../answer.js'
+import { generationOptions, showAnswer, thinking } from '../answer.js'
 import { Interrupted, UsageError } from '../exit.js'
-import { addFlags, common, conversation, type Flags, generation, loading, output, pick, sampling, type Values } from '../flags.js'
+import { addFlags, common, conversation, type Flags, generation, loading, output, pick, reasoning, sampling, type Values } from '../flags.js'
 import { interruptible } from '../interrupt.js'
 import type { Io } from '../io.js'
 import { withModel } from '../model.js'
@@ -30,6 +30,7 @@ export function run(program: Command, io: Io): void {
   addFlags(command, conversation)
   addFlags(command, generation)
   addFlags(command, sampling)
+  addFlags(command, reasoning)
   addFlags(command, loading)
   addFlags(command, output, { json: 'one part as JSON a line on stdout, token ids and log-probabilities included' })
   addFlags(command, common)
@@ -37,11 +38,11 @@ export function run(program: Command, io: Io): void {
 }
 
 async function runOnce(io: Io, words: Array<string | undefined>, parsed: Record<string, unknown>): Promise<void> {
-  const values = { ...pick(own, parsed), ...pick(conversation, parsed) }
+  const values = { ...pick(own, parsed), ...pick(conversation, parsed), ...pick(reasoning, parsed) }
   refuseContradictions(values, words)
   const { model: source, prompt } = positionals(words.filter((word) => word !== undefined), values.tokens !== undefined)
   const request = await promptOf(io, values, prompt)
-  const show = { ...pick(output, parsed), ...pick(common, parsed) }
+  const show = { ...pick(output, parsed), ...pick(common, parsed), ...pick(reasoning, parsed) }
   await interruptible(io, (signal) =>
     withModel(io, source, { ...pick(loading, parsed), ...pick(common, parsed) }, { signal }, async (model) => {
       const answer = await showAnswer(io, io.face.generate({ model, ...request, ...generationOptions(parsed), signal }), show)
@@ -50,12 +51,16 @@ async function runOnce(io: Io, words: Array<string | undefined>, parsed: Record<
   )
 }
 
-type RunValues = Values<typeof own> & Values<typeof conversation>
+type RunValues = Values<typeof own> & Values<typeof conversation> & Values<typeof reasoning>
 
 /** Flags that would have to be ignored beside another one. */
 const contradictions: ReadonlyArray<[flag: keyof RunValues, other: keyof RunValues, message: string]> = [
   ['raw', 'system', '--system needs the chat template, which --raw leaves out.'],
   ['raw', 'responsePrefix', '--response-prefix needs the chat template, which --raw leaves out; write the prefix at the end of PROMPT.'],
+  ['raw', 'reasoning', '--reasoning needs the chat template, which --raw leaves out.'],
+  ['raw', 'reasoningBudget', '--reasoning-budget needs the chat template, which --raw leaves out.'],
+  ['tokens', 'reasoning', '--tokens is the whole prompt: no template is there to tell --reasoning.'],
+  ['tokens', 'reasoningBudget', '--tokens is the whole prompt: no template is there to know thoughts from, for --reasoning-budget.'],
   ['tokens', 'system', '--tokens is the whole prompt: --system has no place in it.'],
   ['tokens', 'responsePrefix', '--tokens is the whole prompt: --response-prefix has no place in it.'],
   ['tokens', 'parseControl', '--tokens is the whole prompt: --parse-control has no text to read.'],
@@ -74,5 +79,5 @@ async function promptOf(io: Io, values: RunValues, given: string | undefined) {
   if (values.tokens) return { raw: { tokens: values.tokens } }
   const text = await promptText(given, io)
   if (values.raw) return { raw: { text, parseControl: values.parseControl ?? false } }
-  return { prompt: text, system: values.system, responsePrefix: values.responsePrefix }
+  return { prompt: text, system: values.system, responsePrefix: values.responsePrefix, ...thinking(values) }
 }

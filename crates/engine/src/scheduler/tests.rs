@@ -107,6 +107,7 @@ impl Bench {
             ignore_end: true,
             ask_tokens: false,
             overflow: Overflow::Error,
+            reasoning_budget: None,
         };
         let (writer, reader, stop) = channel();
         let answer = Answer::new(&request, self.tokenizer.clone(), VOCAB, Instant::now()).expect("a plain request");

@@ -1,5 +1,5 @@
 //! Loads a fixture checkpoint and reads sessions to their end, with channels in place of promises.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, reason = "not every test file uses all of it")]
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -41,6 +41,7 @@ pub(crate) fn greedy(tokens: &[u32], max_tokens: u32) -> Request {
         ignore_end: true,
         ask_tokens: false,
         overflow: Overflow::Error,
+        reasoning_budget: None,
     }
 }
 
@@ -55,6 +56,10 @@ pub(crate) fn next(session: &Session) -> Result<Option<Vec<Event>>> {
 pub(crate) struct Said {
     pub(crate) ids: Vec<u32>,
     pub(crate) text: String,
+    /// What came as thought.
+    pub(crate) thought: String,
+    /// Warnings of the start.
+    pub(crate) warnings: Vec<String>,
     pub(crate) finish: Option<(FinishReason, Option<String>, Usage)>,
 }
 
@@ -68,7 +73,15 @@ impl Said {
                     self.ids.extend(tokens.iter().map(|token| token.id));
                 }
                 Event::Finish { reason, stop, usage, .. } => self.finish = Some((reason, stop, usage)),
-                Event::Start { .. } | Event::Overflow { .. } | Event::Token { .. } => {}
+                Event::ReasoningDelta { text, tokens } => {
+                    assert!(self.text.is_empty(), "a thought comes before the answer");
+                    self.thought += &text;
+                    self.ids.extend(tokens.iter().map(|token| token.id));
+                }
+                Event::Start { warnings } => {
+                    self.warnings.extend(warnings.into_iter().map(|warning| warning.message));
+                }
+                Event::Overflow { .. } | Event::Token { .. } => {}
             }
         }
     }

@@ -287,3 +287,22 @@ fn nothing_is_reported_unasked_and_tokens_that_are_out_never() {
     let choice = sampler.sample(&mut [f32::NEG_INFINITY, 0.0, f32::NEG_INFINITY]).unwrap();
     assert_eq!((choice.id, choice.logprob, choice.top), (1, Some(0.0), vec![(1, 0.0)]));
 }
+
+#[test]
+fn a_settled_token_has_the_probability_it_had_and_moves_the_generator_as_a_drawn_one() {
+    let plain = softmax(&SPREAD);
+    for logprobs in [None, Some(2)] {
+        let options = Sampling { logprobs, ..off() };
+        let (mut drawing, mut settling) = (sampler(&options, 6, &[]), sampler(&options, 6, &[]));
+        let drawn = drawing.sample(&mut SPREAD.to_vec()).unwrap();
+        let settled = settling.settle(2, &mut SPREAD.to_vec()).unwrap();
+        assert_eq!((settled.id, &settled.top), (2, &drawn.top));
+        assert_eq!(settled.logprob.is_some(), logprobs.is_some());
+        assert!(settled.logprob.is_none_or(|logprob| (f64::from(logprob) - plain[2].ln()).abs() < 1e-5));
+        assert_eq!(settling.settle(6, &mut SPREAD.to_vec()).unwrap().logprob, None, "the model has no such token");
+        drawing.sample(&mut SPREAD.to_vec()).unwrap();
+        for _ in 0..20 {
+            assert_eq!(drawing.sample(&mut SPREAD.to_vec()).unwrap(), settling.sample(&mut SPREAD.to_vec()).unwrap());
+        }
+    }
+}
