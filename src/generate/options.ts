@@ -66,7 +66,7 @@ interface Common extends SamplingOptions {
   readonly preset?: Preset | undefined
   /** Most tokens to generate, ≥ 1. Default: what the window holds. */
   readonly maxTokens?: number | undefined
-  /** Texts that end the answer, in a thought too; they are not part of it. */
+  /** Texts that end the answer; they are not part of it. In a thought they are only text. */
   readonly stop?: string | readonly string[] | undefined
   /** What happens when the context window fills. Default `error`. */
   readonly overflow?: Overflow | undefined

@@ -33,6 +33,8 @@ pub(crate) struct Answer {
     undecided: Vec<TokenInfo>,
     /// What was said so far, thoughts and their marks included.
     text: String,
+    /// Whether a stop text ended it, so that less was shown than was said.
+    stopped: bool,
     /// Ids sampled so far.
     ids: Vec<u32>,
     clock: Clock,
@@ -77,6 +79,7 @@ impl Answer {
             reasoning: None,
             reasoning_budget: request.reasoning_budget,
             undecided: Vec::new(),
+            stopped: false,
             text: String::new(),
             ids: Vec::new(),
             clock: Clock { arrived, began: None, prompt_ms: 0.0, prompt_tokens: 0, first_token: None, last_token: None },
@@ -155,18 +158,51 @@ impl Answer {
         let marks = self.reasoning.as_ref().is_some_and(|reasoning| reasoning.inside() && reasoning.sign(id).is_some());
         let ends = !marks && self.ends.contains(&id);
         let spelled = if ends { String::new() } else { self.spell(id) };
-        let (mut text, stop) = if ends { (String::new(), None) } else { self.stops.push(&spelled) };
-        let end = match stop {
-            Some(stop) => Some(End { reason: FinishReason::Stop, stop: Some(stop) }),
-            None if ends => Some(End { reason: FinishReason::Stop, stop: None }),
-            None if self.ids.len() >= self.max_tokens as usize => Some(End { reason: FinishReason::Length, stop: None }),
-            None => None,
+        let thought_before = self.reasoning.as_ref().is_some_and(Reasoning::inside);
+        let mut split = self.split(&spelled);
+        let reason = match ends {
+            true => Some(FinishReason::Stop),
+            false => (self.ids.len() >= self.max_tokens as usize).then_some(FinishReason::Length),
         };
-        let end = self.release(end, &mut text);
-        self.text.push_str(&text);
+        let end = self.stop(&mut split, reason);
         let tokens = if self.wants_tokens { vec![self.describe(choice)] } else { Vec::new() };
-        self.show(&text, tokens, end.is_some(), push);
+        self.show(split, thought_before, tokens, end.is_some(), push);
         end
+    }
+
+    /// Thought and answer in the text of one token.
+    fn split(&mut self, spelled: &str) -> Split {
+        self.text.push_str(spelled);
+        match &mut self.reasoning {
+            Some(reasoning) => reasoning.push(spelled),
+            None => Split { thought: String::new(), text: spelled.to_owned() },
+        }
+    }
+
+    /// Holds the answer to the stop texts, which a thought may contain. At an end for another reason, what was held back is shown;
+    /// that may itself hold a stop text.
+    fn stop(&mut self, split: &mut Split, reason: Option<FinishReason>) -> Option<End> {
+        if reason.is_some() {
+            let held = self.decoder.flush();
+            self.text.push_str(&held);
+            match &mut self.reasoning {
+                Some(reasoning) => {
+                    let rest = reasoning.rest(&held);
+                    split.thought += &rest.thought;
+                    split.text += &rest.text;
+                }
+                None => split.text += &held,
+            }
+        }
+        let (shown, stop) = self.stops.push(&split.text);
+        split.text = shown;
+        if stop.is_some() {
+            self.stopped = true;
+            return Some(End { reason: FinishReason::Stop, stop });
+        }
+        let reason = reason?;
+        split.text += &self.stops.flush();
+        Some(End { reason, stop: None })
     }
 
     /// The text of a token; of a control token that marks a thought, its sign.
@@ -176,54 +212,32 @@ impl Answer {
         text
     }
 
-    /// Pushes what can be shown of `text`, the thought first. `tokens` go with the part that they end in.
-    fn show(&mut self, text: &str, tokens: Vec<TokenInfo>, last: bool, push: &mut dyn FnMut(Event)) {
-        let Some(reasoning) = &mut self.reasoning else {
-            if !text.is_empty() || !tokens.is_empty() {
-                push(Event::TextDelta { text: text.to_owned(), tokens });
-            }
-            return;
-        };
-        let thought_before = reasoning.inside();
-        let Split { mut thought, text: mut answer } = reasoning.push(text);
+    /// Pushes what can be shown, the thought first. `tokens` go with the part that they end in.
+    fn show(&mut self, split: Split, thought_before: bool, tokens: Vec<TokenInfo>, last: bool, push: &mut dyn FnMut(Event)) {
         self.undecided.extend(tokens);
-        if last {
-            let rest = reasoning.flush();
-            thought += &rest.thought;
-            answer += &rest.text;
-        } else if reasoning.undecided() {
+        if !last && self.reasoning.as_ref().is_some_and(Reasoning::undecided) {
             return;
         }
+        let Split { thought, text } = split;
         // What closes a thought is the thought's, unless text comes with it.
-        let thinks = reasoning.inside() || (answer.is_empty() && (thought_before || !thought.is_empty()));
+        let inside = self.reasoning.as_ref().is_some_and(Reasoning::inside);
+        let thinks = inside || (text.is_empty() && (thought_before || !thought.is_empty()));
         let tokens = std::mem::take(&mut self.undecided);
-        let (of_thought, of_answer) = if thinks { (tokens, Vec::new()) } else { (Vec::new(), tokens) };
+        let (of_thought, of_text) = if thinks { (tokens, Vec::new()) } else { (Vec::new(), tokens) };
         if !thought.is_empty() || !of_thought.is_empty() {
             push(Event::ReasoningDelta { text: thought, tokens: of_thought });
         }
-        if !answer.is_empty() || !of_answer.is_empty() {
-            push(Event::TextDelta { text: answer, tokens: of_answer });
+        if !text.is_empty() || !of_text.is_empty() {
+            push(Event::TextDelta { text, tokens: of_text });
         }
-    }
-
-    /// At an end that no stop text made, shows what was held back; that may itself hold a stop text.
-    fn release(&mut self, end: Option<End>, text: &mut String) -> Option<End> {
-        let Some(End { reason, stop: None }) = end else { return end };
-        let (shown, stop) = self.stops.push(&self.decoder.flush());
-        text.push_str(&shown);
-        if stop.is_some() {
-            return Some(End { reason: FinishReason::Stop, stop });
-        }
-        text.push_str(&self.stops.flush());
-        Some(End { reason, stop: None })
     }
 
     /// Ends the answer where it is: at the end of the window, or where its reader says so.
     pub(crate) fn cut(&mut self, reason: FinishReason, push: &mut dyn FnMut(Event)) -> End {
-        let mut text = String::new();
-        let end = self.release(Some(End { reason, stop: None }), &mut text);
-        self.text.push_str(&text);
-        self.show(&text, Vec::new(), true, push);
+        let thought_before = self.reasoning.as_ref().is_some_and(Reasoning::inside);
+        let mut split = Split::default();
+        let end = self.stop(&mut split, Some(reason));
+        self.show(split, thought_before, Vec::new(), true, push);
         end.unwrap_or(End { reason, stop: None })
     }
 
@@ -240,6 +254,9 @@ impl Answer {
     /// What was said, as the template would write it, and how many of the ids say exactly that: all of them, or all but the end
     /// token. `None` when a stop text was cut out, so that text and ids no longer agree.
     pub(crate) fn said(&self) -> Option<(String, usize)> {
+        if self.stopped {
+            return None;
+        }
         let said = match self.ids.split_last() {
             Some((last, said)) if self.tokenizer.is_control(*last) => said,
             _ => &self.ids,

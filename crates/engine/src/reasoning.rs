@@ -85,9 +85,12 @@ impl Reasoning {
         self.hidden(split)
     }
 
-    /// What was held back, when nothing follows.
-    pub(crate) fn flush(&mut self) -> Split {
-        let split = self.splitter.flush();
+    /// The last text, which belongs to a token that was counted, and what was held back: nothing follows.
+    pub(crate) fn rest(&mut self, text: &str) -> Split {
+        let mut split = self.splitter.push(text);
+        let held = self.splitter.flush();
+        split.thought += &held.thought;
+        split.text += &held.text;
         self.hidden(split)
     }
 
