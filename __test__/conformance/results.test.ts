@@ -17,7 +17,7 @@ describe.each(subjects)('$name', ({ open }) => {
     const seen = await read(answer(model, 30, { raw: tokens(60, 1) }))
     const wall = performance.now() - began
     const { usage, timings } = finishOf(seen)
-    expect(usage).toEqual({ promptTokens: 60, cachedTokens: 0, completionTokens: 30 })
+    expect(usage).toEqual({ promptTokens: 60, cachedTokens: 0, completionTokens: 30, reasoningTokens: 0 })
     expect(seen.parts.at(-2)).toEqual({ type: 'usage', usage })
     for (const name of ['queuedMs', 'promptMs', 'firstTokenMs', 'decodeMs'] satisfies (keyof Timings)[]) {
       expect(timings[name]).toBeGreaterThanOrEqual(0)
@@ -84,7 +84,7 @@ describe.each(subjects)('$name', ({ open }) => {
     expect(parts.map(({ type }) => type).filter((type) => type === 'start' || type === 'finish')).toEqual(['start', 'finish'])
     const finish = parts.at(-1)
     const ends = finish?.type === 'finish' ? (finish.alternatives ?? []) : []
-    expect(ends.map(({ usage }) => usage)).toEqual([0, 49, 49].map((cachedTokens) => ({ promptTokens: 50, cachedTokens, completionTokens: 12 })))
+    expect(ends.map(({ usage }) => usage)).toEqual([0, 49, 49].map((cachedTokens) => ({ promptTokens: 50, cachedTokens, completionTokens: 12, reasoningTokens: 0 })))
     expect(finish).toMatchObject({ usage: { promptTokens: 150, cachedTokens: 98, completionTokens: 36 } })
     const { alternatives } = await answer(model, 12, { raw, n: 3, seed: 40, temperature: 1 }).collect()
     for (const [at, { text }] of alternatives.entries()) {
