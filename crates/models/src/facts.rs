@@ -102,6 +102,11 @@ impl JsonFacts<'_> {
         }
     }
 
+    /// A number in the precision that transformers computes sizes in.
+    pub(crate) fn double(&self, key: &str) -> Result<Option<f64>> {
+        self.get(key, "a number", Json::as_f64)
+    }
+
     /// An array of numbers.
     pub(crate) fn numbers(&self, key: &str) -> Result<Option<Vec<f32>>> {
         let number = |value: &Json| value.as_f64().map(|x| x as f32);
@@ -156,5 +161,23 @@ fn finite(key: &str, answer: Option<f32>) -> Result<Option<f32>> {
     match answer {
         Some(x) if !x.is_finite() => Err(Error::model_invalid(format!("{key:?} is {x}; it must be a finite number."))),
         answer => Ok(answer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn sizes_are_computed_in_double_precision() {
+        let object = json!({ "part": 0.7, "text": "0.7" });
+        let facts = JsonFacts { object: &object, path: "" };
+        let part = facts.double("part").expect("a number").expect("is there");
+        // In single precision it would be 13.
+        assert_eq!((20.0 * part) as usize, 14);
+        assert_eq!(facts.double("none").expect("may be left out"), None);
+        assert_eq!(facts.double("text").expect_err("no number").code(), wick_spec::Code::ModelInvalid);
     }
 }

@@ -132,7 +132,7 @@ impl Reader<'_> {
     fn elements(&self, rope: &JsonFacts<'_>) -> Result<usize> {
         let key = "partial_rotary_factor";
         let d = self.sizes.head_dim;
-        let (facts, part) = match (rope.number(key)?, self.config.number(key)?) {
+        let (facts, part) = match (rope.double(key)?, self.config.double(key)?) {
             (Some(part), _) => (rope, part),
             (None, Some(part)) => (self.config, part),
             (None, None) => return Ok(d),
@@ -143,7 +143,7 @@ impl Reader<'_> {
                 facts.spelled(key)
             )));
         }
-        let elements = (d as f64 * f64::from(part)) as usize;
+        let elements = (d as f64 * part) as usize;
         if elements == 0 || elements > d || !elements.is_multiple_of(2) {
             return Err(Error::model_invalid(format!(
                 "config.json: {:?} is {part}, which makes {elements} of a head's {d} elements turn; it must be an even number above 0.",
