@@ -7,7 +7,9 @@
 use std::ops::Range;
 
 use wick_spec::{Error, Result};
-use wick_weights::{DType, Tensor, TensorInfo, Tensors};
+#[cfg(feature = "candle")]
+use wick_weights::Tensor;
+use wick_weights::{DType, TensorInfo, Tensors};
 
 use crate::{Attention, BLOCK, Batch, HeadNorm, Input, Linear, Mlp, Norm, NormOver, Plan, Span, Step};
 
@@ -39,6 +41,7 @@ pub(crate) struct Weight<'a> {
     pub(crate) whole: u64,
 }
 
+#[cfg(feature = "candle")]
 impl Weight<'_> {
     /// Elements; no overflow, since [`check_shapes`] found a tensor of this shape.
     pub(crate) fn elements(&self) -> usize {

@@ -84,11 +84,6 @@ impl Activations {
     pub fn set(&mut self, isa: Isa, dtype: DType, x: &[f32], k: usize) {
         self.round(isa, group(dtype).expect("a type that is known"), x, k);
     }
-
-    /// Whether rows rounded for products with weights of type `a` serve those with `b` too.
-    pub fn shared(a: DType, b: DType) -> bool {
-        group(a).is_some() && group(a) == group(b)
-    }
 }
 
 /// Columns of a product: `y[r · n + c] = x[r] · w[c]` for the rows of x and c in `columns`; w: n rows of `bytes`.
