@@ -38,6 +38,16 @@ impl Isa {
         CHOSEN.get_or_init(|| forced(std::env::var("WICK_CPU").ok().as_deref())).clone()
     }
 
+    /// AVX2, where the processor has it.
+    pub fn avx2() -> Option<Isa> {
+        Self::all().find(|isa| isa.0 == Kind::Avx2)
+    }
+
+    /// Whether code for AVX2 may run: only true where the processor has it.
+    pub fn has_avx2(self) -> bool {
+        self.0 >= Kind::Avx2
+    }
+
     /// `scalar`, `avx2` or `avx512`.
     pub fn name(self) -> &'static str {
         NAMES[self.0 as usize].0

@@ -8,7 +8,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use wick_sample::{Isa, Sampler};
+use wick_kernels::Isa;
+use wick_sample::Sampler;
 use wick_spec::{Draw, Mirostat, Sampling};
 
 const VOCABULARY: usize = 151_936;

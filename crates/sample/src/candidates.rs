@@ -6,7 +6,8 @@
 
 use std::cmp::Ordering;
 
-use crate::isa::Isa;
+use wick_kernels::Isa;
+
 use crate::sweep::{self, BLOCK, divide, exp, moments, spread, sum_exp, survey};
 
 /// How many more candidates than wanted a scan gathers before it selects among them.

@@ -5,8 +5,9 @@
 
 use std::cmp::Ordering;
 
+use wick_kernels::Isa;
+
 use crate::candidates::{Candidate, Candidates, Scratch};
-use crate::isa::Isa;
 use crate::math::ln;
 use crate::sweep::{exp, weigh};
 

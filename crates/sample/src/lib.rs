@@ -16,18 +16,17 @@ mod distribution;
 mod draw;
 mod dry;
 mod filters;
-mod isa;
 mod math;
 mod mirostat;
 mod options;
 mod random;
 mod sampler;
 mod sweep;
+mod vectorised;
 mod window;
 
 pub use batch::{Job, sample_all};
 pub use dry::{Breakers, Spelling};
-pub use isa::Isa;
 pub use sampler::{Choice, Sampler, Texts};
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The sampler of one sequence.
 
+use wick_kernels::Isa;
 use wick_spec::{Error, Result, Sampling};
 
 use crate::candidates::{Candidates, Scratch};
 use crate::distribution::Distribution;
 use crate::dry::{Breakers, Dry};
-use crate::isa::Isa;
 use crate::math::{ln, pow};
 use crate::options::{End, LEAST_TEMPERATURE, Stage, stages};
 use crate::random::{Random, system_seed};

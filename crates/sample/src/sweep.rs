@@ -3,7 +3,7 @@
 //! One sweep finds the largest logit of every block of 64 and whether any logit is broken; most of what the chain needs can be
 //! answered from those, and only blocks that matter are looked at again.
 
-use crate::isa::vectorised;
+use crate::vectorised::vectorised;
 
 /// Logits whose largest is kept: a comparison passes over a block that has nothing above a mark.
 pub(crate) const BLOCK: usize = 64;
@@ -184,7 +184,7 @@ pub(crate) fn sum(weights: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa::Isa;
+    use wick_kernels::Isa;
 
     #[test]
     fn exp_is_within_two_ulp_of_the_double() {

@@ -5,7 +5,7 @@ use wick_spec::{ChainStep, Draw, Dry, LogitBias, Sampling};
 
 use super::plain::{order, plain, softmax};
 use super::{STEPS, draw, off, sampler};
-use crate::Isa;
+use wick_kernels::Isa;
 
 /// Logits of a model: mostly apart, some equal, some out, never all out.
 fn logits(vocab: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Vec<f32>> {
