@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use wick_kernels::{Activations, Isa, product};
+use wick_kernels::{Activations, Isa, grid, product};
 use wick_testkit::Random;
 use wick_weights::DType;
 
@@ -24,7 +24,7 @@ fn main() {
         for t in [1, 2, 4, 8, 12, 32, 256] {
             let x: Vec<f32> = (0..t * k).map(|_| random.signed(1.0)).collect();
             let (mut rounded, mut y) = (Activations::default(), vec![0.0f32; t * n]);
-            rounded.set(isa, dtype, &x, k);
+            rounded.set(isa, grid(dtype).expect("a type with a product"), &x, k);
             let some = if t > 8 { 4 } else { matrices.len() };
             let best = (0..if all > 1 << 24 { 3 } else { 40 })
                 .map(|_| {

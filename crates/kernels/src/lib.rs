@@ -9,7 +9,7 @@ mod isa;
 mod pool;
 mod product;
 
-pub use activations::Activations;
+pub use activations::{Activations, Grid, RowsToSet};
 pub use isa::Isa;
 pub use pool::Pool;
-pub use product::{known, product};
+pub use product::{grid, known, product};

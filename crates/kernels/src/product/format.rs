@@ -4,7 +4,7 @@
 //! whole numbers `Σ s[j] Σ q x` and `Σ m[j] Σ x`. Types whose elements are `d · s[j] · (q - o)` have `m[j] = o · s[j]` and one d
 //! for both, so that the two are one number.
 
-use super::Group;
+use crate::Grid;
 
 /// A block in whole numbers; of short groups the first 32 elements and 2 sub-blocks.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub(super) trait Format {
     /// Bytes of a block, which is one group.
     const BYTES: usize;
     /// The activations' grid.
-    const GROUP: Group;
+    const GRID: Grid;
     /// What the second whole number is.
     const MINS: Mins;
     /// Whether elements are signed bytes, whose products with x 16 bits do not hold with 128 added.
@@ -82,7 +82,7 @@ pub(super) struct Q4K;
 
 impl Format for Q4K {
     const BYTES: usize = 144;
-    const GROUP: Group = Group::Long;
+    const GRID: Grid = Grid::Long;
     const MINS: Mins = Mins::Own;
     const STEPS: usize = 8;
 
@@ -109,7 +109,7 @@ pub(super) struct Q5K;
 
 impl Format for Q5K {
     const BYTES: usize = 176;
-    const GROUP: Group = Group::Long;
+    const GRID: Grid = Grid::Long;
     const MINS: Mins = Mins::Own;
     const STEPS: usize = 4;
 
@@ -134,7 +134,7 @@ pub(super) struct Q6K;
 
 impl Format for Q6K {
     const BYTES: usize = 210;
-    const GROUP: Group = Group::Long;
+    const GRID: Grid = Grid::Long;
     const MINS: Mins = Mins::Offset;
     const STEPS: usize = 2;
 
@@ -163,7 +163,7 @@ pub(super) struct Q4_0;
 
 impl Format for Q4_0 {
     const BYTES: usize = 18;
-    const GROUP: Group = Group::Short;
+    const GRID: Grid = Grid::Short;
     const MINS: Mins = Mins::Offset;
     const STEPS: usize = 8;
 
@@ -184,7 +184,7 @@ pub(super) struct Q8_0;
 
 impl Format for Q8_0 {
     const BYTES: usize = 34;
-    const GROUP: Group = Group::Short;
+    const GRID: Grid = Grid::Short;
     const MINS: Mins = Mins::Offset;
     const SIGNED: bool = true;
     const STEPS: usize = 1;

@@ -14,27 +14,8 @@ use wick_weights::DType;
 
 #[cfg(target_arch = "x86_64")]
 use crate::isa::Kind;
-use crate::{Activations, Isa};
+use crate::{Activations, Grid, Isa};
 use format::{Format, Q4_0, Q4K, Q5K, Q6K, Q8_0};
-
-/// Elements that share a scale of the activations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Group {
-    /// 256: k-quants.
-    Long,
-    /// 32: the older types.
-    Short,
-}
-
-impl Group {
-    /// How many.
-    pub(crate) fn elements(self) -> usize {
-        match self {
-            Self::Long => 256,
-            Self::Short => 32,
-        }
-    }
-}
 
 /// Columns computed side by side.
 pub(crate) const COLUMNS: usize = 8;
@@ -67,23 +48,14 @@ macro_rules! by_type {
     };
 }
 
-fn group(dtype: DType) -> Option<Group> {
-    by_type!(dtype, F => Some(F::GROUP), _ => None)
+/// What products with this type read of x; `None`: there is no product.
+pub fn grid(dtype: DType) -> Option<Grid> {
+    by_type!(dtype, F => Some(F::GRID), _ => None)
 }
 
 /// Whether there is a product with rows of k elements of this type.
 pub fn known(dtype: DType, k: usize) -> bool {
-    group(dtype).is_some_and(|group| k > 0 && k.is_multiple_of(group.elements()))
-}
-
-impl Activations {
-    /// Rounds `x`, (t, k), to the grid that products with weights of this type use. What was here before is gone.
-    ///
-    /// # Panics
-    /// When the type is not [`known`] with rows of k elements.
-    pub fn set(&mut self, isa: Isa, dtype: DType, x: &[f32], k: usize) {
-        self.round(isa, group(dtype).expect("a type that is known"), x, k);
-    }
+    grid(dtype).is_some_and(|grid| k > 0 && k.is_multiple_of(grid.elements()))
 }
 
 /// Columns of a product: `y[r · n + c] = x[r] · w[c]` for the rows of x and c in `columns`; w: n rows of `bytes`.
@@ -95,7 +67,7 @@ impl Activations {
 /// When the type is not [`known`], the bytes are not n rows of the activations' width, or columns are beyond them.
 pub unsafe fn product(isa: Isa, dtype: DType, bytes: &[u8], n: usize, x: &Activations, columns: Range<usize>, y: *mut f32) {
     by_type!(dtype, F => {
-        assert!(bytes.len() == n * (x.width / F::GROUP.elements()) * F::BYTES && columns.end <= n, "n rows of blocks");
+        assert!(bytes.len() == n * (x.width / F::GRID.elements()) * F::BYTES && columns.end <= n, "n rows of blocks");
         let call = Call { bytes, n, x, columns, y };
         // SAFETY: the caller's promise; the bytes are as many as asserted.
         unsafe { run::<F>(isa, &call) }
@@ -119,7 +91,7 @@ impl Call<'_> {
 
     /// Groups in a row.
     fn groups<F: Format>(&self) -> usize {
-        self.x.width / F::GROUP.elements()
+        self.x.width / F::GRID.elements()
     }
 }
 

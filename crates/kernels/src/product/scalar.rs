@@ -21,7 +21,7 @@ fn parts<F: Format>(block: &Unpacked, x: &[i8], sums: &[i16]) -> (i32, i32) {
 /// # Safety
 /// As [`super::product`].
 pub(super) unsafe fn product<F: Format>(call: &Call<'_>) {
-    let (size, groups, t) = (F::GROUP.elements(), call.groups::<F>(), call.x.rows());
+    let (size, groups, t) = (F::GRID.elements(), call.groups::<F>(), call.x.rows());
     let mut block = Unpacked::default();
     let mut y = vec![0.0f32; t];
     for column in call.columns.clone() {

@@ -30,9 +30,9 @@ fn best() -> Isa {
 fn activations(dtype: DType, t: usize, k: usize, random: &mut Random) -> (Vec<f32>, Activations) {
     let x: Vec<f32> = (0..t * k).map(|_| random.signed(2.0)).collect();
     let mut rounded = Activations::default();
-    rounded.set(best(), dtype, &x, k);
+    rounded.set(best(), grid(dtype).expect("known"), &x, k);
     let mut plainly = Activations::default();
-    plainly.set(Isa::SCALAR, dtype, &x, k);
+    plainly.set(Isa::SCALAR, grid(dtype).expect("known"), &x, k);
     assert_eq!(rounded, plainly, "the same on every instruction set");
     (x, rounded)
 }
@@ -46,7 +46,7 @@ fn whole(isa: Isa, dtype: DType, bytes: &[u8], n: usize, x: &Activations) -> Vec
 
 /// Decoded by `weights`, multiplied in f64 with the rounded activations.
 fn plainly(dtype: DType, bytes: &[u8], n: usize, x: &Activations) -> Vec<f64> {
-    let (k, group) = (x.width, group(dtype).expect("known").elements());
+    let (k, group) = (x.width, grid(dtype).expect("known").elements());
     let info = TensorInfo { dtype, shape: vec![n, k] };
     let w = Tensor::from_bytes("w", info, bytes).and_then(|w| w.to_f32()).expect("whole blocks");
     let mut y = Vec::new();
@@ -66,7 +66,7 @@ fn activations_are_close_and_their_sums_are_sums() {
     let mut random = Random::new(3);
     for dtype in TYPES {
         let (x, rounded) = activations(dtype, 3, 512, &mut random);
-        let size = group(dtype).expect("known").elements();
+        let size = grid(dtype).expect("known").elements();
         for (i, x) in x.iter().enumerate() {
             let d = rounded.d[i / size];
             assert!((d * f32::from(rounded.q[i]) - x).abs() <= d.abs() * 0.6, "{dtype}: {x} at {i}");
@@ -117,7 +117,7 @@ proptest! {
         // One row alone, and some columns alone.
         let row = random.below(t);
         let mut alone = Activations::default();
-        alone.set(best(), dtype, &x[row * k..][..k], k);
+        alone.set(best(), grid(dtype).expect("known"), &x[row * k..][..k], k);
         prop_assert_eq!(bits(&whole(best(), dtype, &bytes, n, &alone)), bits(&truth[row * n..][..n]));
         let (from, mut y) = (random.below(n), vec![0.0f32; t * n]);
         // SAFETY: room for all columns, and this thread's alone.

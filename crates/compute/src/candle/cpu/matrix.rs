@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use candle_core::Tensor as Candle;
 use candle_core::quantized::k_quants::{self, GgmlType};
 use candle_core::quantized::{GgmlDType, QTensor};
-use wick_kernels::{Activations, Isa, known, product};
+use wick_kernels::{Activations, Isa, grid, known, product};
 use wick_spec::{Result, Stop};
 use wick_weights::{DType, Tensor};
 
@@ -182,7 +182,7 @@ impl Matrix {
         let (n, k, dtype, bytes) = (self.outputs, self.inputs, self.dtype(), self.bytes.tensor.bytes()?);
         let mut y = vec![0.0; x.len() / k * n];
         ROUNDED.with_borrow_mut(|rounded| {
-            rounded.set(isa, dtype, x, k);
+            rounded.set(isa, grid(dtype).expect("a type the kernels know"), x, k);
             let (rounded, to) = (&*rounded, Shared(y.as_mut_ptr()));
             each(n.div_ceil(COLUMNS), x.len() * n, |range| {
                 for at in range.filter(|_| !stop.is_set()) {

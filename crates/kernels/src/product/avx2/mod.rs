@@ -53,7 +53,7 @@ unsafe fn few<F: Dots>(call: &Call<'_>) {
 /// Rows `r .. r + M` of x with eight columns.
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn few_rows<F: Dots, const M: usize>(call: &Call<'_>, columns: [*const u8; 8], r: usize, first: usize, count: usize) {
-    let (size, groups, x) = (F::GROUP.elements(), call.groups::<F>(), call.x);
+    let (size, groups, x) = (F::GRID.elements(), call.groups::<F>(), call.x);
     let mut y = [_mm256_setzero_ps(); M];
     let mut products = [[_mm256_setzero_si256(); 8]; M];
     let mut mins = [[_mm_setzero_si128(); 8]; M];

@@ -2,9 +2,10 @@
 
 use std::arch::x86_64::*;
 
+use super::super::Call;
 use super::super::format::{Format, Mins, Unpacked};
-use super::super::{Call, Group};
 use super::store;
+use crate::Grid;
 
 /// Eight columns, group by group.
 pub(super) struct Panel {
@@ -33,7 +34,7 @@ impl Panel {
         self.scales.clear();
         self.mins.clear();
         self.d.clear();
-        self.q.reserve(groups * F::GROUP.elements() / 4);
+        self.q.reserve(groups * F::GRID.elements() / 4);
         let zero = _mm256_setzero_si256();
         let mut blocks: [Unpacked; 8] = std::array::from_fn(|_| Unpacked::default());
         for g in 0..groups {
@@ -41,14 +42,14 @@ impl Panel {
                 // SAFETY: the caller's promise.
                 F::unpack(unsafe { std::slice::from_raw_parts(column.add(g * F::BYTES), F::BYTES) }, block);
             }
-            for i in 0..F::GROUP.elements() / 32 {
+            for i in 0..F::GRID.elements() / 32 {
                 // SAFETY: 32 bytes of 256.
                 let rows = std::array::from_fn(|c| unsafe { _mm256_loadu_si256(blocks[c].q[32 * i..].as_ptr().cast()) });
                 // Elements of such types are signed bytes.
                 let sign = _mm256_set1_epi8(if F::SIGNED { i8::MIN } else { 0 });
                 self.q.extend(turned(rows).map(|v| _mm256_xor_si256(v, sign)));
             }
-            if F::GROUP == Group::Long {
+            if F::GRID == Grid::Long {
                 let (mut low, mut high, mut mins) = ([zero; 8], [zero; 8], [zero; 8]);
                 for (c, block) in blocks.iter().enumerate() {
                     // SAFETY: sixteen of each.
@@ -78,7 +79,7 @@ impl Panel {
     /// As [`super::super::product`], for a panel of `F` with the call's groups.
     #[target_feature(enable = "avx2,fma,f16c")]
     pub(super) unsafe fn tile<F: Format, const M: usize>(&self, call: &Call<'_>, r: usize, first: usize, count: usize) {
-        let (size, groups, x) = (F::GROUP.elements(), call.groups::<F>(), call.x);
+        let (size, groups, x) = (F::GRID.elements(), call.groups::<F>(), call.x);
         let mut y = [_mm256_setzero_ps(); M];
         for g in 0..groups {
             let at: [usize; M] = std::array::from_fn(|i| (r + i) * groups + g);
@@ -87,14 +88,14 @@ impl Panel {
                 let q: [*const i8; M] = std::array::from_fn(|i| x.q.as_ptr().add(at[i] * size));
                 let w = self.q.as_ptr().add(g * size / 4);
                 let (d, dmin) = *self.d.get_unchecked(g);
-                let mut products = match F::GROUP {
-                    Group::Long => scaled::<F, M>(w, self.scales.as_ptr().add(16 * g), q),
-                    Group::Short => plain::<F, M>(w, q),
+                let mut products = match F::GRID {
+                    Grid::Long => scaled::<F, M>(w, self.scales.as_ptr().add(16 * g), q),
+                    _ => plain::<F, M>(w, q),
                 };
                 let mut mins = [_mm256_setzero_si256(); M];
                 for i in 0..M {
-                    match F::GROUP {
-                        Group::Long => {
+                    match F::GRID {
+                        Grid::Long => {
                             let sums = x.sums.as_ptr().add(16 * at[i]).cast::<i32>();
                             for j in 0..8 {
                                 let sums = _mm256_set1_epi32(sums.add(j).read_unaligned());
@@ -102,10 +103,10 @@ impl Panel {
                                 mins[i] = _mm256_add_epi32(mins[i], _mm256_madd_epi16(min, sums));
                             }
                         }
-                        Group::Short if !F::SIGNED => {
+                        _ if !F::SIGNED => {
                             mins[i] = _mm256_set1_epi32(self.offset * i32::from(*x.pairs.get_unchecked(at[i])));
                         }
-                        Group::Short => {}
+                        _ => {}
                     }
                     if F::MINS == Mins::Offset {
                         products[i] = _mm256_sub_epi32(products[i], mins[i]);
