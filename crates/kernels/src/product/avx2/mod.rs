@@ -2,6 +2,7 @@
 
 mod dots;
 mod panel;
+mod streams;
 
 use std::arch::x86_64::*;
 use std::cell::RefCell;
@@ -10,6 +11,7 @@ use super::format::{Format, Mins};
 use super::{COLUMNS, Call};
 pub(super) use dots::Dots;
 use panel::Panel;
+use streams::{AHEAD, Streams};
 
 /// Up to so many rows the file's blocks are read as they are; beyond, unpacking them first pays.
 const FEW: usize = 8;
@@ -33,16 +35,18 @@ fn octets<'a>(call: &'a Call<'_>) -> impl Iterator<Item = ([*const u8; COLUMNS],
 
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn few<F: Dots>(call: &Call<'_>) {
-    for (columns, first, count) in octets(call) {
+    let size = call.row_bytes();
+    for places in Streams::new(call.columns.clone(), size) {
+        let columns = places.map(|column| call.bytes[column * size..].as_ptr());
         let mut r = 0;
         while r < call.x.rows() {
             // SAFETY: as many rows as are left, and the caller's promise.
             unsafe {
                 match call.x.rows() - r {
-                    1 => few_rows::<F, 1>(call, columns, r, first, count),
-                    2 => few_rows::<F, 2>(call, columns, r, first, count),
-                    3 => few_rows::<F, 3>(call, columns, r, first, count),
-                    _ => few_rows::<F, 4>(call, columns, r, first, count),
+                    1 => few_rows::<F, 1>(call, columns, r, places),
+                    2 => few_rows::<F, 2>(call, columns, r, places),
+                    3 => few_rows::<F, 3>(call, columns, r, places),
+                    _ => few_rows::<F, 4>(call, columns, r, places),
                 }
             }
             r += 4;
@@ -50,9 +54,9 @@ unsafe fn few<F: Dots>(call: &Call<'_>) {
     }
 }
 
-/// Rows `r .. r + M` of x with eight columns.
+/// Rows `r .. r + M` of x with the columns in eight places.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn few_rows<F: Dots, const M: usize>(call: &Call<'_>, columns: [*const u8; 8], r: usize, first: usize, count: usize) {
+unsafe fn few_rows<F: Dots, const M: usize>(call: &Call<'_>, columns: [*const u8; 8], r: usize, places: [usize; 8]) {
     let (size, groups, x) = (F::GRID.elements(), call.groups::<F>(), call.x);
     let mut y = [_mm256_setzero_ps(); M];
     let mut products = [[_mm256_setzero_si256(); 8]; M];
@@ -67,9 +71,8 @@ unsafe fn few_rows<F: Dots, const M: usize>(call: &Call<'_>, columns: [*const u8
                 pairs: x.pairs.as_ptr().add(at[i] * size / 32),
             });
             for c in 0..8 {
-                // The next eight columns' block. Rows are short and eight are read at once: the processor sees no stream.
                 for line in (0..F::BYTES).step_by(64) {
-                    _mm_prefetch::<_MM_HINT_T0>(columns[c].wrapping_add(g * F::BYTES + 8 * call.row_bytes() + line).cast());
+                    _mm_prefetch::<_MM_HINT_T0>(columns[c].wrapping_add(g * F::BYTES + AHEAD + line).cast());
                 }
                 let (p, m) = F::dot::<M>(columns[c].add(g * F::BYTES), x);
                 for i in 0..M {
@@ -90,8 +93,14 @@ unsafe fn few_rows<F: Dots, const M: usize>(call: &Call<'_>, columns: [*const u8
         }
     }
     for (i, y) in y.into_iter().enumerate() {
-        // SAFETY: the caller's promise.
-        unsafe { store(call, r + i, first, count, y) };
+        let mut values = [0.0f32; COLUMNS];
+        // SAFETY: room for eight, and the caller's promise.
+        unsafe {
+            _mm256_storeu_ps(values.as_mut_ptr(), y);
+            for (value, column) in values.into_iter().zip(places) {
+                *call.y.add((r + i) * call.n + column) = value;
+            }
+        }
     }
 }
 
