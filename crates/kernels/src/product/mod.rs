@@ -1,10 +1,12 @@
 //! `y = x · Wᵀ` with W in the layout of its file.
 //!
-//! Few rows of x read the file's blocks as they are, eight columns of y side by side. Many rows read panels: eight columns' blocks,
-//! unpacked to bytes and interleaved, in the calling thread's scratch. Both compute each column of each row alike, to the bit.
+//! Few rows of x read the file's blocks as they are. Many rows read panels: some columns' blocks, unpacked to bytes and
+//! interleaved, in the calling thread's scratch. Both compute each column of each row alike, to the bit.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod format;
 mod scalar;
 
@@ -69,6 +71,11 @@ pub unsafe fn product(isa: Isa, dtype: DType, bytes: &[u8], n: usize, x: &Activa
     by_type!(dtype, F => {
         assert!(bytes.len() == n * (x.width / F::GRID.elements()) * F::BYTES && columns.end <= n, "n rows of blocks");
         let call = Call { bytes, n, x, columns, y };
+        #[cfg(target_arch = "x86_64")]
+        if let Some(product) = avx512::known(dtype).filter(|_| isa.kind() == Kind::Avx512 && x.rows() >= avx512::MANY) {
+            // SAFETY: the caller's promise, and the processor has what an `Isa` names.
+            return unsafe { product(&call) };
+        }
         // SAFETY: the caller's promise; the bytes are as many as asserted.
         unsafe { run::<F>(isa, &call) }
     }, _ => panic!("no product with blocks of {dtype}"))
