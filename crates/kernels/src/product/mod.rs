@@ -17,34 +17,24 @@ use wick_weights::DType;
 #[cfg(target_arch = "x86_64")]
 use crate::isa::Kind;
 use crate::{Activations, Grid, Isa};
-use format::{Format, Q4_0, Q4K, Q5K, Q6K, Q8_0};
+use format::{Format, IQ4NL, IQ4XS, MXFP4, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
 
 /// Columns computed side by side.
 pub(crate) const COLUMNS: usize = 8;
 
 macro_rules! by_type {
     ($dtype:expr, $format:ident => $body:expr, _ => $other:expr) => {
+        by_type!($dtype, $format => $body, _ => $other, {
+            Q4_0 => Q4_0, Q4_1 => Q4_1, Q5_0 => Q5_0, Q5_1 => Q5_1, Q8_0 => Q8_0, Q2_K => Q2K, Q3_K => Q3K, Q4_K => Q4K,
+            Q5_K => Q5K, Q6_K => Q6K, IQ4_NL => IQ4NL, IQ4_XS => IQ4XS, MXFP4 => MXFP4
+        })
+    };
+    ($dtype:expr, $format:ident => $body:expr, _ => $other:expr, { $($name:ident => $row:ident),* }) => {
         match $dtype {
-            DType::Q4_0 => {
-                type $format = Q4_0;
+            $(DType::$name => {
+                type $format = $row;
                 $body
-            }
-            DType::Q8_0 => {
-                type $format = Q8_0;
-                $body
-            }
-            DType::Q4_K => {
-                type $format = Q4K;
-                $body
-            }
-            DType::Q5_K => {
-                type $format = Q5K;
-                $body
-            }
-            DType::Q6_K => {
-                type $format = Q6K;
-                $body
-            }
+            })*
             _ => $other,
         }
     };

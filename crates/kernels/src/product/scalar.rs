@@ -29,8 +29,7 @@ pub(super) unsafe fn product<F: Format>(call: &Call<'_>) {
         let row = &call.bytes[column * call.row_bytes()..][..call.row_bytes()];
         for (g, bytes) in row.chunks_exact(F::BYTES).enumerate() {
             F::unpack(bytes, &mut block);
-            let half = |at: usize| half::f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f32();
-            let (d, dmin) = (half(F::D), half(F::DMIN));
+            let (d, dmin) = (F::SCALE.read(bytes, F::D), F::SCALE.read(bytes, F::DMIN));
             for (r, y) in y.iter_mut().enumerate() {
                 let at = r * groups + g;
                 let (products, mins) =

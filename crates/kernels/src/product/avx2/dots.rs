@@ -1,5 +1,9 @@
 //! A block of one column with a few rows, from the file's own layout.
 
+mod kquants;
+mod short;
+mod tables;
+
 use std::arch::x86_64::*;
 
 use super::super::format::{Format, Q4_0, Q4K, Q5K, Q6K, Q8_0, six_bits};
@@ -20,6 +24,15 @@ pub(in super::super) trait Dots: Format {
 unsafe fn load<T>(at: *const T) -> __m256i {
     // SAFETY: the caller has 32 bytes there.
     unsafe { _mm256_loadu_si256(at.cast()) }
+}
+
+/// Of 16 bytes the low four bits, then the high ones.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn nibbles(bytes: *const u8) -> __m256i {
+    // SAFETY: the caller has 16 bytes there.
+    let bytes = unsafe { _mm_loadu_si128(bytes.cast()) };
+    _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16::<4>(bytes), bytes), _mm256_set1_epi8(15))
 }
 
 /// Bytes 2j, 2j + 1 of each half, everywhere in that half.
@@ -139,9 +152,7 @@ impl Dots for Q4_0 {
     unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
         // SAFETY: a block and its groups.
         unsafe {
-            let bytes = _mm_loadu_si128(block.add(2).cast());
-            let both = _mm256_set_m128i(_mm_srli_epi16::<4>(bytes), bytes);
-            let q = _mm256_sub_epi8(_mm256_and_si256(both, _mm256_set1_epi8(15)), _mm256_set1_epi8(8));
+            let q = _mm256_sub_epi8(nibbles(block.add(2)), _mm256_set1_epi8(8));
             (signed(q, &x), [_mm_setzero_si128(); M])
         }
     }

@@ -7,7 +7,7 @@ mod streams;
 use std::arch::x86_64::*;
 use std::cell::RefCell;
 
-use super::format::{Format, Mins};
+use super::format::{Format, Mins, Scale};
 use super::{COLUMNS, Call};
 pub(super) use dots::Dots;
 use panel::Panel;
@@ -138,11 +138,26 @@ unsafe fn scales<F: Format>(columns: [*const u8; 8], g: usize) -> (__m256, __m25
         let bits = |c: usize| unsafe { columns[c].add(g * F::BYTES + at).cast::<i16>().read_unaligned() };
         _mm256_cvtph_ps(_mm_setr_epi16(bits(0), bits(1), bits(2), bits(3), bits(4), bits(5), bits(6), bits(7)))
     };
-    let d = halves(F::D);
+    let d = match F::SCALE {
+        Scale::Half => halves(F::D),
+        // SAFETY: the caller gives blocks.
+        Scale::HalfPower => half_powers(std::array::from_fn(|c| unsafe { *columns[c].add(g * F::BYTES + F::D) })),
+    };
     match F::MINS {
         Mins::Own => (d, _mm256_xor_ps(halves(F::DMIN), _mm256_set1_ps(-0.0))),
         Mins::Offset => (d, _mm256_setzero_ps()),
     }
+}
+
+/// Eight E8M0 scales, halved, as [`Scale::read`] does one.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn half_powers(x: [u8; 8]) -> __m256 {
+    let x = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(x)));
+    let normal = _mm256_slli_epi32::<23>(_mm256_sub_epi32(x, _mm256_set1_epi32(1)));
+    let subnormal = _mm256_sllv_epi32(_mm256_set1_epi32(0x20_0000), x);
+    let least = _mm256_cmpgt_epi32(_mm256_set1_epi32(2), x);
+    _mm256_castsi256_ps(_mm256_blendv_epi8(normal, subnormal, least))
 }
 
 /// The sum of each of eight vectors.

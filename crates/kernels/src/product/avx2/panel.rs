@@ -1,6 +1,7 @@
 //! Eight columns' blocks, unpacked and interleaved.
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 use super::super::Call;
 use super::super::format::{Format, Mins, Unpacked};
@@ -88,13 +89,12 @@ impl Panel {
                 let q: [*const i8; M] = std::array::from_fn(|i| x.q.as_ptr().add(at[i] * size));
                 let w = self.q.as_ptr().add(g * size / 4);
                 let (d, dmin) = *self.d.get_unchecked(g);
-                let mut products = match F::GRID {
-                    Grid::Long => scaled::<F, M>(w, self.scales.as_ptr().add(16 * g), q),
-                    _ => plain::<F, M>(w, q),
-                };
+                let mut products = scaled::<F, M>(w, self.scales.as_ptr().wrapping_add(16 * g), q);
                 let mut mins = [_mm256_setzero_si256(); M];
                 for i in 0..M {
                     match F::GRID {
+                        // Elements are the values themselves.
+                        _ if F::SIGNED => {}
                         Grid::Long => {
                             let sums = x.sums.as_ptr().add(16 * at[i]).cast::<i32>();
                             for j in 0..8 {
@@ -103,10 +103,7 @@ impl Panel {
                                 mins[i] = _mm256_add_epi32(mins[i], _mm256_madd_epi16(min, sums));
                             }
                         }
-                        _ if !F::SIGNED => {
-                            mins[i] = _mm256_set1_epi32(self.offset * i32::from(*x.pairs.get_unchecked(at[i])));
-                        }
-                        _ => {}
+                        _ => mins[i] = _mm256_set1_epi32(self.offset * i32::from(*x.pairs.get_unchecked(at[i]))),
                     }
                     if F::MINS == Mins::Offset {
                         products[i] = _mm256_sub_epi32(products[i], mins[i]);
@@ -134,59 +131,45 @@ unsafe fn four(q: *const i8) -> __m256i {
     unsafe { _mm256_set1_epi32(q.cast::<i32>().read_unaligned()) }
 }
 
-/// Σ s[j] Σ q x over 256 elements.
+/// `pairs += q x` for the fours of `steps`, in 16 bits.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn add_pairs<F: Format, const M: usize>(
+    pairs: &mut [__m256i; M],
+    w: *const __m256i,
+    x: &[*const i8; M],
+    steps: Range<usize>,
+) {
+    for step in steps {
+        // SAFETY: the caller has these fours.
+        unsafe {
+            let w = *w.add(step);
+            let size = if F::SIGNED { _mm256_abs_epi8(w) } else { w };
+            for r in 0..M {
+                let x = four(x[r].add(4 * step));
+                let x = if F::SIGNED { _mm256_sign_epi8(x, w) } else { x };
+                pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(size, x));
+            }
+        }
+    }
+}
+
+/// Σ s[j] Σ q x over 256 elements, or over 32 whose scales are 1.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn scaled<F: Format, const M: usize>(w: *const __m256i, scales: *const __m256i, x: [*const i8; M]) -> [__m256i; M] {
     let mut sums = [_mm256_setzero_si256(); M];
-    for i in 0..64 / F::STEPS {
+    for i in 0..F::GRID.elements() / 4 / F::STEPS {
         let mut pairs = [_mm256_setzero_si256(); M];
-        // SAFETY: 64 fours, 16 scales.
+        // SAFETY: the group's fours, and a scale for each 16 elements of a long one.
         unsafe {
-            for step in i * F::STEPS..(i + 1) * F::STEPS {
-                let w = *w.add(step);
-                for r in 0..M {
-                    pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(w, four(x[r].add(4 * step))));
-                }
-            }
-            let scale = *scales.add(i * F::STEPS / 4);
+            add_pairs::<F, M>(&mut pairs, w, &x, i * F::STEPS..(i + 1) * F::STEPS);
+            let scale = match F::GRID {
+                Grid::Long => *scales.add(i * F::STEPS / 4),
+                _ => _mm256_set1_epi16(1),
+            };
             for r in 0..M {
                 sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(pairs[r], scale));
-            }
-        }
-    }
-    sums
-}
-
-/// Σ q x over 32 elements.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn plain<F: Format, const M: usize>(w: *const __m256i, x: [*const i8; M]) -> [__m256i; M] {
-    let ones = _mm256_set1_epi16(1);
-    let mut sums = [_mm256_setzero_si256(); M];
-    // SAFETY: eight fours.
-    unsafe {
-        if F::SIGNED {
-            for step in 0..8 {
-                let w = *w.add(step);
-                let size = _mm256_abs_epi8(w);
-                for r in 0..M {
-                    let pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(four(x[r].add(4 * step)), w));
-                    sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(pairs, ones));
-                }
-            }
-        } else {
-            for i in 0..8 / F::STEPS {
-                let mut pairs = [_mm256_setzero_si256(); M];
-                for step in i * F::STEPS..(i + 1) * F::STEPS {
-                    let w = *w.add(step);
-                    for r in 0..M {
-                        pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(w, four(x[r].add(4 * step))));
-                    }
-                }
-                for r in 0..M {
-                    sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(pairs[r], ones));
-                }
             }
         }
     }

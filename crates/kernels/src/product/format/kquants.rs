@@ -1,65 +1,86 @@
-//! The weight types: what a block is in whole numbers.
-//!
-//! A block is `d · s[j] · q - dmin · m[j]` for elements q ≥ 0 of its sub-block j of 16. Against activations x a block gives the
-//! whole numbers `Σ s[j] Σ q x` and `Σ m[j] Σ x`. Types whose elements are `d · s[j] · (q - o)` have `m[j] = o · s[j]` and one d
-//! for both, so that the two are one number.
+//! The k-quants: 256 elements, whose sub-blocks have scales in whole numbers.
 
+use super::{Format, Mins, Unpacked};
 use crate::Grid;
 
-/// A block in whole numbers; of short groups the first 32 elements and 2 sub-blocks.
-#[derive(Debug, Clone)]
-pub(super) struct Unpacked {
-    /// q
-    pub(super) q: [u8; 256],
-    /// s
-    pub(super) scales: [i16; 16],
-    /// m
-    pub(super) mins: [i16; 16],
-}
+/// Scales (4 bits) and minimums (4 bits) in 16 bytes, 64 bytes of pairs of bits, d (f16), dmin (f16). Each 32 bytes of pairs are
+/// four runs of 32 elements, one a pair.
+pub(in super::super) struct Q2K;
 
-impl Default for Unpacked {
-    fn default() -> Self {
-        Self { q: [0; 256], scales: [1; 16], mins: [0; 16] }
+impl Format for Q2K {
+    const BYTES: usize = 84;
+    const GRID: Grid = Grid::Long;
+    const MINS: Mins = Mins::Own;
+    const STEPS: usize = 4;
+
+    const D: usize = 80;
+    const DMIN: usize = 82;
+
+    #[inline(always)]
+    fn unpack(block: &[u8], to: &mut Unpacked) {
+        for (bytes, q) in block[16..80].as_chunks::<32>().0.iter().zip(to.q.as_chunks_mut::<128>().0) {
+            for i in 0..32 {
+                q[i] = bytes[i] & 3;
+                q[i + 32] = bytes[i] >> 2 & 3;
+                q[i + 64] = bytes[i] >> 4 & 3;
+                q[i + 96] = bytes[i] >> 6;
+            }
+        }
+        for (i, both) in block[..16].iter().enumerate() {
+            to.scales[i] = i16::from(both & 15);
+            to.mins[i] = i16::from(both >> 4);
+        }
     }
 }
 
-/// What the second whole number is multiplied by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mins {
-    /// A scale of its own, dmin.
-    Own,
-    /// The block's d: it is an offset of the elements.
-    Offset,
+/// Scales of Q3_K, less 32, of 16 sub-blocks: eight bytes of low nibbles, first those of 0 to 7, four with the high pairs of bits.
+#[inline(always)]
+pub(in super::super) fn sixteen_scales(packed: &[u8; 12]) -> [i8; 16] {
+    let word = |i: usize| u32::from_le_bytes([packed[i], packed[i + 1], packed[i + 2], packed[i + 3]]);
+    let (a, b, c) = (word(0), word(4), word(8));
+    let words = [(a, c), (b, c >> 2), (a >> 4, c >> 4), (b >> 4, c >> 6)];
+    let mut scales = [0; 16];
+    for ((low, high), to) in words.into_iter().zip(scales.as_chunks_mut::<4>().0) {
+        let four = low & 0x0f0f_0f0f | (high & 0x0303_0303) << 4;
+        *to = four.to_le_bytes().map(|scale| scale as i8 - 32);
+    }
+    scales
 }
 
-/// One weight type.
-pub(super) trait Format {
-    /// Bytes of a block, which is one group.
-    const BYTES: usize;
-    /// The activations' grid.
-    const GRID: Grid;
-    /// What the second whole number is.
-    const MINS: Mins;
-    /// Whether elements are signed bytes, whose products with x 16 bits do not hold with 128 added.
-    const SIGNED: bool = false;
+/// High bits (32 bytes: bit j of byte i is of element i of run j of 32), low pairs of bits as in Q2_K (64), scales (12), d (f16).
+/// Elements are q - 4.
+pub(in super::super) struct Q3K;
 
-    /// Fours of products of q and x in -127 ..= 127 whose pairs' sums 16 bits hold: `2 · max(q) · 127 · STEPS < 2^15`.
-    const STEPS: usize;
+impl Format for Q3K {
+    const BYTES: usize = 110;
+    const GRID: Grid = Grid::Long;
+    const MINS: Mins = Mins::Offset;
+    const STEPS: usize = 4;
 
-    /// Where d (f16) is in the block.
-    const D: usize;
+    const D: usize = 108;
 
-    /// Where dmin (f16) is; of types whose minimums are offsets, d.
-    const DMIN: usize = Self::D;
-
-    /// The whole numbers.
-    fn unpack(block: &[u8], to: &mut Unpacked);
+    #[inline(always)]
+    fn unpack(block: &[u8], to: &mut Unpacked) {
+        let high = &block[..32];
+        for (h, (bytes, q)) in block[32..96].as_chunks::<32>().0.iter().zip(to.q.as_chunks_mut::<128>().0).enumerate() {
+            for i in 0..32 {
+                let bits = high[i] >> (4 * h);
+                q[i] = bytes[i] & 3 | (bits & 1) << 2;
+                q[i + 32] = bytes[i] >> 2 & 3 | (bits >> 1 & 1) << 2;
+                q[i + 64] = bytes[i] >> 4 & 3 | (bits >> 2 & 1) << 2;
+                q[i + 96] = bytes[i] >> 6 | (bits >> 3 & 1) << 2;
+            }
+        }
+        let scales = sixteen_scales(block[96..108].first_chunk().expect("twelve bytes"));
+        to.scales = scales.map(i16::from);
+        to.mins = to.scales.map(|scale| 4 * scale);
+    }
 }
 
 /// Scales and minimums of Q4_K and Q5_K, 6 bits each, of 8 sub-blocks of 32: four bytes of scales, four of minimums, four with the
 /// low halves of the rest, whose high bits are the first eight bytes'.
 #[inline(always)]
-pub(super) fn six_bits(packed: &[u8; 12]) -> ([u8; 8], [u8; 8]) {
+pub(in super::super) fn six_bits(packed: &[u8; 12]) -> ([u8; 8], [u8; 8]) {
     let word = |i: usize| u32::from_le_bytes([packed[i], packed[i + 1], packed[i + 2], packed[i + 3]]);
     let (a, b, c) = (word(0), word(4), word(8));
     let scales = [a & 0x3f3f_3f3f, c & 0x0f0f_0f0f | (a >> 6 & 0x0303_0303) << 4];
@@ -78,7 +99,7 @@ fn set_six_bits(block: &[u8], to: &mut Unpacked) {
 }
 
 /// d (f16), dmin (f16), scales (12), 4 × 32 bytes of nibbles: low ones are sub-block 2i, high ones 2i + 1.
-pub(super) struct Q4K;
+pub(in super::super) struct Q4K;
 
 impl Format for Q4K {
     const BYTES: usize = 144;
@@ -105,7 +126,7 @@ impl Format for Q4K {
 }
 
 /// As Q4_K, with 32 bytes of fifth bits before the nibbles: bit j of byte i is of element i of sub-block j.
-pub(super) struct Q5K;
+pub(in super::super) struct Q5K;
 
 impl Format for Q5K {
     const BYTES: usize = 176;
@@ -130,7 +151,7 @@ impl Format for Q5K {
 }
 
 /// Two halves of 128 elements; low nibbles (128), high pairs of bits (64), scales (16 × i8), d (f16). Elements are q - 32.
-pub(super) struct Q6K;
+pub(in super::super) struct Q6K;
 
 impl Format for Q6K {
     const BYTES: usize = 210;
@@ -155,47 +176,5 @@ impl Format for Q6K {
             to.scales[i] = i16::from(block[192 + i] as i8);
             to.mins[i] = 32 * to.scales[i];
         }
-    }
-}
-
-/// d (f16), 16 bytes of nibbles: low ones first. Elements are q - 8.
-pub(super) struct Q4_0;
-
-impl Format for Q4_0 {
-    const BYTES: usize = 18;
-    const GRID: Grid = Grid::Short;
-    const MINS: Mins = Mins::Offset;
-    const STEPS: usize = 8;
-
-    const D: usize = 0;
-
-    #[inline(always)]
-    fn unpack(block: &[u8], to: &mut Unpacked) {
-        for i in 0..16 {
-            to.q[i] = block[2 + i] & 15;
-            to.q[i + 16] = block[2 + i] >> 4;
-        }
-        (to.mins[0], to.mins[1]) = (8, 8);
-    }
-}
-
-/// d (f16), 32 × i8. Here with 128 added to each.
-pub(super) struct Q8_0;
-
-impl Format for Q8_0 {
-    const BYTES: usize = 34;
-    const GRID: Grid = Grid::Short;
-    const MINS: Mins = Mins::Offset;
-    const SIGNED: bool = true;
-    const STEPS: usize = 1;
-
-    const D: usize = 0;
-
-    #[inline(always)]
-    fn unpack(block: &[u8], to: &mut Unpacked) {
-        for i in 0..32 {
-            to.q[i] = block[2 + i] ^ 0x80;
-        }
-        (to.mins[0], to.mins[1]) = (128, 128);
     }
 }
