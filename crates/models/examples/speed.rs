@@ -1,7 +1,7 @@
 //! Prefill and decode rates of the candle backend, for work on its loops.
 //!
-//! - `speed make FILE.gguf [TYPE]` writes a model of TinyLlama-1.1B's shape with random weights: the types of Q4_K_M, or all
-//!   of TYPE (`q8_0`, `f16`, any that wick decodes).
+//! - `speed make FILE.gguf [TYPE [SHAPE]]` writes a model with random weights: the types of Q4_K_M (`q4_k_m`, the default), or all
+//!   of TYPE (`q8_0`, `f16`, any that wick decodes); of TinyLlama-1.1B's shape, or another of `SHAPES`.
 //! - `speed run FILE.gguf [PROMPT GEN RUNS]` prints the rates as JSON, medians of RUNS; defaults 257, 48, 3. A run that is not
 //!   counted comes first. Set `CANDLE_NUM_THREADS` and `RAYON_NUM_THREADS`.
 //!
@@ -21,75 +21,111 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |i: usize, or: usize| arguments.get(i).and_then(|n| n.parse().ok()).unwrap_or(or);
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["make", path, ref rest @ ..] => make(Path::new(path), rest.first().copied()),
+        ["make", path, ref rest @ ..] => {
+            make(Path::new(path), rest.first().unwrap_or(&"q4_k_m"), rest.get(1).unwrap_or(&TINYLLAMA.name))
+        }
         ["run", path, ..] => run(Path::new(path), number(2, 257), number(3, 48), number(4, 3)),
-        _ => Err(Error::invalid_request("speed make FILE.gguf [TYPE], or speed run FILE.gguf [PROMPT GEN RUNS]")),
+        _ => Err(Error::invalid_request("speed make FILE.gguf [TYPE [SHAPE]], or speed run FILE.gguf [PROMPT GEN RUNS]")),
     }
 }
 
-const LAYERS: usize = 22;
-const HIDDEN: usize = 2048;
-const FFN: usize = 5632;
-const HEADS: u32 = 32;
-const KV_HEADS: u32 = 4;
-const VOCAB: usize = 32_000;
+/// A model's sizes. Every shape has an output matrix of its own.
+struct Shape {
+    name: &'static str,
+    architecture: &'static str,
+    layers: usize,
+    hidden: usize,
+    ffn: usize,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    vocab: usize,
+    /// Whether queries and keys are normed per head.
+    qk_norm: bool,
+    rope_base: f32,
+}
 
-/// The tensors in file order.
-fn tensors(all: Option<DType>) -> Vec<(String, TensorInfo)> {
-    let kv = HIDDEN / HEADS as usize * KV_HEADS as usize;
+const TINYLLAMA: Shape = Shape {
+    name: "tinyllama",
+    architecture: "llama",
+    layers: 22,
+    hidden: 2048,
+    ffn: 5632,
+    heads: 32,
+    kv_heads: 4,
+    head_dim: 64,
+    vocab: 32_000,
+    qk_norm: false,
+    rope_base: 1e4,
+};
+
+/// All there are. `chain` is next to nothing but a vocabulary, for the time of the sampler; `tiny` is for what is neither.
+const SHAPES: [Shape; 5] = [
+    TINYLLAMA,
+    Shape {
+        name: "qwen3-0.6b",
+        architecture: "qwen3",
+        layers: 28,
+        hidden: 1024,
+        ffn: 3072,
+        heads: 16,
+        kv_heads: 8,
+        head_dim: 128,
+        vocab: 151_936,
+        qk_norm: true,
+        rope_base: 1e6,
+    },
+    Shape { name: "llama-267m", layers: 16, hidden: 1024, ffn: 3072, heads: 16, kv_heads: 8, ..TINYLLAMA },
+    Shape { name: "chain", vocab: 151_936, ..SMALL },
+    SMALL,
+];
+
+const SMALL: Shape =
+    Shape { name: "tiny", layers: 1, hidden: 64, ffn: 128, heads: 2, kv_heads: 1, head_dim: 32, vocab: 512, ..TINYLLAMA };
+
+/// The tensors in file order, all of one type or mixed as Q4_K_M is.
+fn tensors(shape: &Shape, all: Option<DType>) -> Vec<(String, TensorInfo)> {
+    let &Shape { layers, hidden, ffn, vocab, head_dim, .. } = shape;
+    let (q, kv) = (head_dim * shape.heads, head_dim * shape.kv_heads);
     let tensor = |name: &str, dtype: DType, shape: &[usize]| (name.to_owned(), TensorInfo { dtype, shape: shape.to_vec() });
     let of = |dtype: DType| all.unwrap_or(dtype);
     let mut list = vec![
-        tensor("token_embd.weight", of(DType::Q4_K), &[VOCAB, HIDDEN]),
-        tensor("output.weight", of(DType::Q6_K), &[VOCAB, HIDDEN]),
-        tensor("output_norm.weight", DType::F32, &[HIDDEN]),
+        tensor("token_embd.weight", of(DType::Q4_K), &[vocab, hidden]),
+        tensor("output.weight", of(DType::Q6_K), &[vocab, hidden]),
+        tensor("output_norm.weight", DType::F32, &[hidden]),
     ];
-    for layer in 0..LAYERS {
+    for layer in 0..layers {
         // As llama.cpp mixes them: the first and last eighth, and every third of the rest.
-        let more = !(LAYERS / 8..7 * LAYERS / 8).contains(&layer) || (layer - LAYERS / 8) % 3 == 2;
+        let more = !(layers / 8..7 * layers / 8).contains(&layer) || (layer - layers / 8) % 3 == 2;
         let better = if more { DType::Q6_K } else { DType::Q4_K };
         let mut add =
             |part: &str, dtype, shape: &[usize]| list.push(tensor(&format!("blk.{layer}.{part}.weight"), dtype, shape));
-        add("attn_norm", DType::F32, &[HIDDEN]);
-        add("attn_q", of(DType::Q4_K), &[HIDDEN, HIDDEN]);
-        add("attn_k", of(DType::Q4_K), &[kv, HIDDEN]);
-        add("attn_v", of(better), &[kv, HIDDEN]);
-        add("attn_output", of(DType::Q4_K), &[HIDDEN, HIDDEN]);
-        add("ffn_norm", DType::F32, &[HIDDEN]);
-        add("ffn_gate", of(DType::Q4_K), &[FFN, HIDDEN]);
-        add("ffn_up", of(DType::Q4_K), &[FFN, HIDDEN]);
-        add("ffn_down", of(better), &[HIDDEN, FFN]);
+        add("attn_norm", DType::F32, &[hidden]);
+        add("attn_q", of(DType::Q4_K), &[q, hidden]);
+        add("attn_k", of(DType::Q4_K), &[kv, hidden]);
+        add("attn_v", of(better), &[kv, hidden]);
+        add("attn_output", of(DType::Q4_K), &[hidden, q]);
+        if shape.qk_norm {
+            add("attn_q_norm", DType::F32, &[head_dim]);
+            add("attn_k_norm", DType::F32, &[head_dim]);
+        }
+        add("ffn_norm", DType::F32, &[hidden]);
+        add("ffn_gate", of(DType::Q4_K), &[ffn, hidden]);
+        add("ffn_up", of(DType::Q4_K), &[ffn, hidden]);
+        add("ffn_down", of(better), &[hidden, ffn]);
     }
     list
 }
 
-fn make(path: &Path, dtype: Option<&str>) -> Result<()> {
+fn make(path: &Path, dtype: &str, shape: &str) -> Result<()> {
+    let unknown = |what: &str, name: &str| Error::invalid_request(format!("There is no {what} {name}."));
+    let shape = SHAPES.iter().find(|known| known.name == shape).ok_or_else(|| unknown("shape", shape))?;
     let all = match dtype {
-        Some(name) => {
-            Some(DType::from_name(name).ok_or_else(|| Error::invalid_request(format!("There is no type {name}.")))?)
-        }
-        None => None,
+        "q4_k_m" => None,
+        name => Some(DType::from_name(name).ok_or_else(|| unknown("type", name))?),
     };
-    let mut metadata = Metadata::new();
-    metadata.insert("general.architecture", "llama");
-    metadata.insert("general.name", "random, of TinyLlama's shape");
-    for (key, value) in [
-        ("block_count", LAYERS as u32),
-        ("embedding_length", HIDDEN as u32),
-        ("feed_forward_length", FFN as u32),
-        ("attention.head_count", HEADS),
-        ("attention.head_count_kv", KV_HEADS),
-        ("rope.dimension_count", HIDDEN as u32 / HEADS),
-        ("context_length", 2048),
-        ("vocab_size", VOCAB as u32),
-    ] {
-        metadata.insert(format!("llama.{key}"), value);
-    }
-    metadata.insert("llama.attention.layer_norm_rms_epsilon", 1e-5f32);
-    vocabulary(&mut metadata);
-    metadata.insert("llama.rope.freq_base", 10_000f32);
-    let list = tensors(all);
-    let mut writer = Writer::create(path, &metadata, &list)?;
+    let list = tensors(shape, all);
+    let mut writer = Writer::create(path, &metadata(shape), &list)?;
     let mut random = Random::new(1);
     for (name, info) in &list {
         writer.write(name, &values(info, &mut random))?;
@@ -97,11 +133,32 @@ fn make(path: &Path, dtype: Option<&str>) -> Result<()> {
     writer.finish()
 }
 
+fn metadata(shape: &Shape) -> Metadata {
+    let mut metadata = Metadata::new();
+    metadata.insert("general.architecture", shape.architecture);
+    metadata.insert("general.name", format!("random, of the shape {}", shape.name));
+    let mut own = |key: &str, value: usize| metadata.insert(format!("{}.{key}", shape.architecture), value as u32);
+    own("block_count", shape.layers);
+    own("embedding_length", shape.hidden);
+    own("feed_forward_length", shape.ffn);
+    own("attention.head_count", shape.heads);
+    own("attention.head_count_kv", shape.kv_heads);
+    own("attention.key_length", shape.head_dim);
+    own("attention.value_length", shape.head_dim);
+    own("rope.dimension_count", shape.head_dim);
+    own("context_length", 4096);
+    own("vocab_size", shape.vocab);
+    metadata.insert(format!("{}.attention.layer_norm_rms_epsilon", shape.architecture), 1e-5f32);
+    metadata.insert(format!("{}.rope.freq_base", shape.architecture), shape.rope_base);
+    vocabulary(&mut metadata, shape.vocab);
+    metadata
+}
+
 /// A vocabulary of bytes and numbered pieces, for engines that will not load a file without one.
-fn vocabulary(metadata: &mut Metadata) {
+fn vocabulary(metadata: &mut Metadata, size: usize) {
     const CONTROL: [&str; 3] = ["<unk>", "<s>", "</s>"];
     let bytes = (0..=255u8).map(|byte| (format!("<0x{byte:02X}>"), 6));
-    let pieces = (0..VOCAB - CONTROL.len() - 256).map(|n| (format!("\u{2581}{n}"), 1));
+    let pieces = (0..size - CONTROL.len() - 256).map(|n| (format!("\u{2581}{n}"), 1));
     let control = CONTROL.iter().zip([2, 3, 3]).map(|(&token, kind)| (token.to_owned(), kind));
     let (tokens, kinds): (Vec<String>, Vec<i32>) = control.chain(bytes).chain(pieces).unzip();
     let scores: Vec<f32> = (0..tokens.len()).map(|n| -(n as f32)).collect();
