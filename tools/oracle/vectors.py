@@ -1,10 +1,11 @@
 """Fetches llama.cpp's vocabularies with their test vectors, and real chat templates, and prints the folder they are in.
 
-    python3 tools/oracle/vectors.py [--archive FILE]
+    python3 tools/oracle/vectors.py [--archive FILE] [--source FOLDER]
 
 They are in PyPI's source package of llama-cpp-python, which pip downloads by name, holds to the digest below, and does not build. What
 is kept of it (`vendor/llama.cpp/models`: .gguf, .inp, .out, templates/) goes to `$WICK_CACHE`, by default `~/.cache/wick`, once; none
-of it is ever committed. --archive takes a package that is already there. Exits with 3 where pip or its registry cannot be reached.
+of it is ever committed. --archive takes a package that is already there. --source unpacks llama.cpp's whole source into FOLDER instead,
+for bench/, which builds llama-bench from it. Exits with 3 where pip or its registry cannot be reached.
 """
 
 import argparse
@@ -20,7 +21,8 @@ from pathlib import Path
 PACKAGE = "llama-cpp-python"
 VERSION = "0.3.36"
 SHA256 = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
-KEPT = "vendor/llama.cpp/models/"
+SOURCE = "vendor/llama.cpp/"
+KEPT = f"{SOURCE}models/"
 UNREACHABLE = 3
 PIP_SECONDS = 240
 
@@ -47,13 +49,14 @@ def unreachable(why: str) -> int:
     return UNREACHABLE
 
 
-def unpack(archive: Path, to: Path) -> None:
+def unpack(archive: Path, to: Path, kept: str) -> None:
+    """The files below the folder `kept` of the package."""
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if digest != SHA256:
         sys.exit(f"{archive}: its SHA-256 is {digest}, not {SHA256}")
     with tarfile.open(archive) as package:
         for member in package:
-            name = member.name.partition(KEPT)[2]
+            name = member.name.partition(kept)[2]
             if not name or not member.isfile() or ".." in name.split("/"):
                 continue
             path = to / name
@@ -65,14 +68,18 @@ def unpack(archive: Path, to: Path) -> None:
 def models(archive: Path | None = None) -> Path:
     """The cached folder, filled from the package where it is not there yet."""
     cache = Path(os.environ.get("WICK_CACHE") or Path.home() / ".cache/wick")
-    folder = cache / f"{PACKAGE}-{VERSION}"
+    return folder_of(cache / f"{PACKAGE}-{VERSION}", KEPT, archive)
+
+
+def folder_of(folder: Path, kept: str, archive: Path | None) -> Path:
+    """`folder`, filled from the package where it is not there yet."""
     if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            unpack(archive or fetch(Path(scratch)), Path(scratch) / "models")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            unpack(archive or fetch(Path(scratch)), Path(scratch) / "kept", kept)
             # Whole or not at all: another run may be at it.
             try:
-                (Path(scratch) / "models").rename(folder)
+                (Path(scratch) / "kept").rename(folder)
             except OSError:
                 if not folder.is_dir():
                     raise
@@ -82,7 +89,9 @@ def models(archive: Path | None = None) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--archive", type=Path)
-    print(models(parser.parse_args().archive))
+    parser.add_argument("--source", type=Path)
+    asked = parser.parse_args()
+    print(folder_of(asked.source, SOURCE, asked.archive) if asked.source else models(asked.archive))
 
 
 if __name__ == "__main__":

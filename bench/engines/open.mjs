@@ -1,0 +1,41 @@
+/** Engines of a run, loaded and warm, in processes of their own. */
+import { Engine } from './engine.mjs'
+import { peerModules } from './peers.mjs'
+
+/** The engines that run in a process of Node; llama.cpp itself has its own program. */
+const hosted = ['wick', 'node-llama-cpp']
+
+/** An engine's process; nothing is loaded yet. */
+export function startEngine(run, name, prefix = []) {
+  const env = name === 'node-llama-cpp' ? { BENCH_PEER_MODULES: peerModules(run.options.cpu) } : {}
+  return new Engine(name, run.options, { prefix, env })
+}
+
+/**
+ * Every engine that the run asks for, with `file` loaded and a few tokens computed.
+ * @param {import('../run.mjs').Run} run
+ * @param {import('../files.mjs').ModelFile} file
+ * @param {{ threads?: number, contextTokens?: number }} options
+ */
+export async function openEngines(run, file, options) {
+  const engines = []
+  for (const name of hostedOf(run)) {
+    const engine = startEngine(run, name)
+    engines.push(engine)
+    const { facts } = await engine.call('open', { file: file.path, ...options })
+    run.facts(name, facts)
+    await engine.call('answer', { promptTokens: 16, vocab: file.vocab, count: 4, salt: run.salt() })
+  }
+  return engines
+}
+
+/** The names of those that run in a process of Node and are asked for. */
+export function hostedOf(run) {
+  return hosted.filter((name) => run.options.engines.includes(name))
+}
+
+/** How an engine can be run; wick has nothing to choose. */
+export function variantsOf(name, batchSizes) {
+  if (name === 'wick') return [undefined]
+  return batchSizes.flatMap((batchSize) => [false, true].map((flashAttention) => ({ flashAttention, batchSize })))
+}

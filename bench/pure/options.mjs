@@ -1,0 +1,113 @@
+/** The command line of `npm run bench`. */
+import { parseArgs } from 'node:util'
+
+/** What can be measured, in the order it is. */
+export const MEASURES = ['bandwidth', 'prefill', 'decode', 'first-token', 'load', 'memory', 'sampler', 'defaults', 'contention', 'crossing']
+
+/** Who is measured. */
+export const ENGINES = ['wick', 'node-llama-cpp', 'llama.cpp']
+
+export const HELP = `npm run bench -- [options]
+
+Measures wick beside node-llama-cpp and llama.cpp (llama-bench), in turn, on files it makes itself. bench/README.md says what
+each figure is. Tables go to stdout, progress to stderr.
+
+  --only LIST       of ${MEASURES.join(', ')} (default all)
+  --file LIST       of the files that --help-files names (default: those of the bars); or paths of .gguf files
+  --engines LIST    of ${ENGINES.join(', ')} (default all)
+  --threads LIST    thread counts (default 1,2)
+  --prompt LIST     lengths of prompts for prefill, in tokens (default 257, and 2048 where a file is marked long)
+  --rounds N        rounds of each figure, the engines in turn (default 3)
+  --seconds N       a figure begins no further round after that long; it has one round at least (default 40)
+  --cpu NAME        avx2 or native: instructions that every engine may use (default avx2)
+  --under COMMAND   put in front of every engine's process: "chrt -f 10", "taskset -c 0,1"
+  --json FILE       writes every value of every round too
+  --smoke           measures wick alone on a tiny file, in seconds, to see that the bench works
+  --help            this text
+  --help-files      the files`
+
+/**
+ * What is asked for.
+ * @typedef {object} Options
+ * @property {string[]} only
+ * @property {string[] | undefined} files
+ * @property {string[]} engines
+ * @property {number[]} threads
+ * @property {number[] | undefined} prompts
+ * @property {number} rounds
+ * @property {number} seconds
+ * @property {'avx2' | 'native'} cpu
+ * @property {string[]} under
+ * @property {string | undefined} json
+ * @property {boolean} smoke
+ */
+
+/** A command line that cannot be followed; `message` says why. */
+export class UsageError extends Error {}
+
+const flags = /** @type {const} */ ({
+  only: { type: 'string' },
+  file: { type: 'string' },
+  engines: { type: 'string' },
+  threads: { type: 'string' },
+  prompt: { type: 'string' },
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  cpu: { type: 'string' },
+  under: { type: 'string' },
+  json: { type: 'string' },
+  smoke: { type: 'boolean' },
+  help: { type: 'boolean' },
+  'help-files': { type: 'boolean' },
+})
+
+/**
+ * Reads the arguments; UsageError where they are wrong, 'help' or 'help-files' where that is all that is wanted.
+ * @param {string[]} args
+ * @returns {Options | 'help' | 'help-files'}
+ */
+export function readOptions(args) {
+  const values = parsed(args)
+  if (values.help) return 'help'
+  if (values['help-files']) return 'help-files'
+  return {
+    only: choices('--only', values.only, MEASURES) ?? MEASURES,
+    files: list(values.file),
+    engines: choices('--engines', values.engines, ENGINES) ?? ENGINES,
+    threads: list(values.threads)?.map((value) => integer('--threads', value)) ?? [1, 2],
+    prompts: list(values.prompt)?.map((value) => integer('--prompt', value)),
+    rounds: integer('--rounds', values.rounds ?? '3'),
+    seconds: integer('--seconds', values.seconds ?? '40'),
+    cpu: /** @type {'avx2' | 'native'} */ (choices('--cpu', values.cpu, ['avx2', 'native'])?.[0] ?? 'avx2'),
+    under: values.under?.split(/\s+/).filter(Boolean) ?? [],
+    json: values.json,
+    smoke: values.smoke ?? false,
+  }
+}
+
+function parsed(args) {
+  try {
+    return parseArgs({ args, options: flags, strict: true, allowPositionals: false }).values
+  } catch (error) {
+    throw new UsageError(`${error.message} See --help.`)
+  }
+}
+
+function list(value) {
+  return value?.split(',').map((item) => item.trim()).filter(Boolean)
+}
+
+function choices(flag, value, known) {
+  const chosen = list(value)
+  const stranger = chosen?.find((item) => !known.includes(item))
+  if (stranger !== undefined || chosen?.length === 0) {
+    throw new UsageError(`${flag} has ${stranger ?? 'nothing'}; it takes ${known.join(', ')}.`)
+  }
+  return chosen && known.filter((item) => chosen.includes(item))
+}
+
+function integer(flag, value) {
+  const number = Number(value)
+  if (!Number.isInteger(number) || number < 1) throw new UsageError(`${flag} is ${value}; it takes whole numbers from 1.`)
+  return number
+}

@@ -1,0 +1,54 @@
+/** What one run of the bench gathers. */
+import { figure } from './pure/table.mjs'
+
+/**
+ * @typedef {object} Figure
+ * @property {string} measure
+ * @property {import('./files.mjs').ModelFile} [file]
+ * @property {number} [threads]
+ * @property {string} engine
+ * @property {object} [variant]
+ * @property {string} unit
+ * @property {number[]} values one a round
+ * @property {number} median
+ */
+
+export class Run {
+  /** @type {Figure[]} */
+  figures = []
+  /** What engines say of themselves, by name. */
+  engineFacts = {}
+  #salts = 0
+
+  /** @param {import('./pure/options.mjs').Options} options */
+  constructor(options) {
+    this.options = options
+  }
+
+  /** @param {Figure} value */
+  add(value) {
+    this.figures.push(value)
+  }
+
+  facts(engine, facts) {
+    this.engineFacts[engine] = facts
+  }
+
+  /** Numbers no two prompts of a run share. */
+  salt() {
+    return this.#salts++
+  }
+
+  /** Tells who waits what was just measured. */
+  progress({ measure, file, threads }, engine, variant, value, unit) {
+    const at = [file?.name, threads && `${threads} ${threads === 1 ? 'thread' : 'threads'}`].filter(Boolean).join(', ')
+    console.error(`${measure}${at && ` · ${at}`} · ${[engine, variantText(variant)].filter(Boolean).join(', ')}: ${figure(value)} ${unit}`)
+  }
+}
+
+/** A variant in a word or two. */
+export function variantText(variant) {
+  if (!variant) return ''
+  const { flashAttention, batchSize } = variant
+  return `fa ${flashAttention ? 'on' : 'off'}, ub ${batchSize}`
+}
