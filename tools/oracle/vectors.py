@@ -56,8 +56,9 @@ def unpack(archive: Path, to: Path, kept: str) -> None:
         sys.exit(f"{archive}: its SHA-256 is {digest}, not {SHA256}")
     with tarfile.open(archive) as package:
         for member in package:
-            name = member.name.partition(kept)[2]
-            if not name or not member.isfile() or ".." in name.split("/"):
+            inside = member.name.partition("/")[2]
+            name = inside.removeprefix(kept)
+            if name == inside or not member.isfile() or ".." in name.split("/"):
                 continue
             path = to / name
             path.parent.mkdir(parents=True, exist_ok=True)
