@@ -5,6 +5,7 @@
 //! compute it, on any instruction set, with any number of rows at once and any number of threads, gives the same bits.
 
 mod activations;
+pub mod attention;
 mod isa;
 mod pool;
 mod product;
