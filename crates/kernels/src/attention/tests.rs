@@ -117,10 +117,8 @@ impl World {
                     let weights: Vec<f64> = seen.clone().map(|n| capped(dot(n) * f64::from(scale)).exp()).collect();
                     let sink = self.sinks.as_ref().map_or(0.0, |sinks| f64::from(sinks[head]).exp());
                     let sum = weights.iter().sum::<f64>() + sink;
-                    for c in at..at + d {
-                        let mixed = seen.clone().zip(&weights).map(|(n, w)| w * f64::from(kv[n][1][c])).sum::<f64>();
-                        out.push((mixed / sum) as f32);
-                    }
+                    let mixed = |c| seen.clone().zip(&weights).map(|(n, w)| w * f64::from(kv[n][1][c])).sum::<f64>();
+                    out.extend((at..at + d).map(|c| (mixed(c) / sum) as f32));
                 }
             }
         }
