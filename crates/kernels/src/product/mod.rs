@@ -92,7 +92,7 @@ impl Call<'_> {
     }
 }
 
-unsafe fn run<F: Dots>(isa: Isa, call: &Call<'_>) {
+unsafe fn run<F: Octets>(isa: Isa, call: &Call<'_>) {
     match isa.kind() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the caller's promise, and the processor has what an `Isa` names.
@@ -103,13 +103,13 @@ unsafe fn run<F: Dots>(isa: Isa, call: &Call<'_>) {
 }
 
 #[cfg(target_arch = "x86_64")]
-use avx2::Dots;
+use avx2::Octets;
 
 /// What [`run`] needs of a type beside the scalar way: nothing here.
 #[cfg(not(target_arch = "x86_64"))]
-trait Dots: Format {}
+trait Octets: Format {}
 #[cfg(not(target_arch = "x86_64"))]
-impl<F: Format> Dots for F {}
+impl<F: Format> Octets for F {}
 
 #[cfg(test)]
 mod tests;

@@ -2,12 +2,13 @@
 
 mod kquants;
 mod short;
+mod six_bits;
 mod tables;
 
 use std::arch::x86_64::*;
 
-use super::super::format::{Format, Q4_0, Q4K, Q5K, Q6K, Q8_0, six_bits};
-use super::Row;
+use super::super::format::{Format, Q4_0, Q6K, Q8_0};
+use super::few::Row;
 
 /// A type whose blocks are multiplied as they are.
 pub(in super::super) trait Dots: Format {
@@ -39,20 +40,12 @@ unsafe fn nibbles(bytes: *const u8) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn spread(v: __m256i, j: usize) -> __m256i {
-    _mm256_shuffle_epi8(v, _mm256_set1_epi16((2 * j) as i16 | ((2 * j + 1) as i16) << 8))
-}
-
-/// Scales of sub-blocks of 32, and the minimums' part.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn long_scales<const M: usize>(packed: *const u8, x: &[Row; M]) -> (__m256i, [__m128i; M]) {
-    // SAFETY: twelve bytes of a block; eight sums of a group.
-    unsafe {
-        let (scales, mins) = six_bits(&*packed.cast());
-        let widened = |bytes: [u8; 8]| _mm_cvtepu8_epi16(_mm_cvtsi64_si128(i64::from_le_bytes(bytes)));
-        let mins = widened(mins);
-        let sums = std::array::from_fn(|r| _mm_madd_epi16(mins, _mm_loadu_si128(x[r].pairs.cast())));
-        (_mm256_broadcastsi128_si256(widened(scales)), sums)
+    let twice = if j < 4 { _mm256_unpacklo_epi16(v, v) } else { _mm256_unpackhi_epi16(v, v) };
+    match j % 4 {
+        0 => _mm256_shuffle_epi32::<0b0000_0000>(twice),
+        1 => _mm256_shuffle_epi32::<0b0101_0101>(twice),
+        2 => _mm256_shuffle_epi32::<0b1010_1010>(twice),
+        _ => _mm256_shuffle_epi32::<0b1111_1111>(twice),
     }
 }
 
@@ -64,50 +57,6 @@ unsafe fn add_scaled<const M: usize>(sums: &mut [__m256i; M], q: __m256i, scale:
         // SAFETY: the caller has 32 elements there.
         let pairs = _mm256_maddubs_epi16(q, unsafe { load(x[r].q.add(at)) });
         sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(pairs, scale));
-    }
-}
-
-impl Dots for Q4K {
-    #[inline(always)]
-    unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
-        // SAFETY: a block and its groups.
-        unsafe {
-            let (scales, mins) = long_scales(block.add(4), &x);
-            let nibble = _mm256_set1_epi8(15);
-            let mut sums = [_mm256_setzero_si256(); M];
-            for j in 0..4 {
-                let bytes = load(block.add(16 + 32 * j));
-                let (low, high) = (_mm256_and_si256(bytes, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble));
-                add_scaled(&mut sums, low, spread(scales, 2 * j), &x, 64 * j);
-                add_scaled(&mut sums, high, spread(scales, 2 * j + 1), &x, 64 * j + 32);
-            }
-            (sums, mins)
-        }
-    }
-}
-
-impl Dots for Q5K {
-    #[inline(always)]
-    unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
-        // SAFETY: a block and its groups.
-        unsafe {
-            let (scales, mins) = long_scales(block.add(4), &x);
-            let (nibble, fifth) = (_mm256_set1_epi8(15), _mm256_set1_epi8(16));
-            let mut high = load(block.add(16));
-            let mut sums = [_mm256_setzero_si256(); M];
-            for j in 0..4 {
-                let bytes = load(block.add(48 + 32 * j));
-                // Bits 2j and 2j + 1 of each byte, as the fifth.
-                let bits = (_mm256_slli_epi16::<4>(high), _mm256_slli_epi16::<3>(high));
-                high = _mm256_srli_epi16::<2>(high);
-                let low = _mm256_or_si256(_mm256_and_si256(bytes, nibble), _mm256_and_si256(bits.0, fifth));
-                let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble);
-                let upper = _mm256_or_si256(upper, _mm256_and_si256(bits.1, fifth));
-                add_scaled(&mut sums, low, spread(scales, 2 * j), &x, 64 * j);
-                add_scaled(&mut sums, upper, spread(scales, 2 * j + 1), &x, 64 * j + 32);
-            }
-            (sums, mins)
-        }
     }
 }
 

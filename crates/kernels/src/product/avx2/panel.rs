@@ -70,7 +70,7 @@ impl Panel {
                 self.offset = i32::from(blocks[0].mins[0]);
             }
             // SAFETY: the caller's promise.
-            self.d.push(unsafe { super::scales::<F>(columns, g) });
+            self.d.push(unsafe { super::scales::<F>(columns.map(|column| column.add(g * F::BYTES))) });
         }
     }
 

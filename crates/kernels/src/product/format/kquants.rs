@@ -80,7 +80,7 @@ impl Format for Q3K {
 /// Scales and minimums of Q4_K and Q5_K, 6 bits each, of 8 sub-blocks of 32: four bytes of scales, four of minimums, four with the
 /// low halves of the rest, whose high bits are the first eight bytes'.
 #[inline(always)]
-pub(in super::super) fn six_bits(packed: &[u8; 12]) -> ([u8; 8], [u8; 8]) {
+fn six_bits(packed: &[u8; 12]) -> ([u8; 8], [u8; 8]) {
     let word = |i: usize| u32::from_le_bytes([packed[i], packed[i + 1], packed[i + 2], packed[i + 3]]);
     let (a, b, c) = (word(0), word(4), word(8));
     let scales = [a & 0x3f3f_3f3f, c & 0x0f0f_0f0f | (a >> 6 & 0x0303_0303) << 4];

@@ -9,7 +9,7 @@ mod short;
 mod tables;
 
 use crate::Grid;
-pub(super) use kquants::{Q2K, Q3K, Q4K, Q5K, Q6K, six_bits, sixteen_scales};
+pub(super) use kquants::{Q2K, Q3K, Q4K, Q5K, Q6K, sixteen_scales};
 pub(super) use short::{Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
 pub(super) use tables::{CURVED, E2M1, IQ4NL, IQ4XS, MXFP4, eight_scales};
 

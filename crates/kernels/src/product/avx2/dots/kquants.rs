@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::super::super::format::{Q2K, Q3K, sixteen_scales};
-use super::super::Row;
+use super::super::few::Row;
 use super::{Dots, add_scaled, load, spread};
 
 /// Even bytes in the low half, odd ones in the high half, in 16 bits: a vector of 32 elements has one of each.

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::super::super::format::{Q4_1, Q5_0, Q5_1};
-use super::super::Row;
+use super::super::few::Row;
 use super::{Dots, load, nibbles, signed};
 
 /// All bits of each byte i whose bit i of the four bytes is set.

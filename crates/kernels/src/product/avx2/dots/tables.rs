@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::super::super::format::{CURVED, E2M1, IQ4NL, IQ4XS, MXFP4, eight_scales};
-use super::super::Row;
+use super::super::few::Row;
 use super::{Dots, load, nibbles, signed, spread};
 
 /// The values of 32 elements.
