@@ -115,7 +115,7 @@ export interface NativeConvertOptions {
   from: string
   /** The `.gguf` file to write; written beside it first, then renamed. */
   to: string
-  /** `f32`, `f16`, `bf16`, `q8_0`, `q4_0`; absent for a folder: as stored. */
+  /** The name of a type or mix (`q4_k_m`); absent for a folder: as stored. */
   dtype?: string
 }
 
@@ -148,7 +148,7 @@ export interface NativeLoadOptions {
   metadata?: string
   mmap?: boolean
   mlock?: boolean
-  /** `f16`, `bf16`, `q8_0`, `q4_0`. */
+  /** The name of a type or mix (`q4_k_m`), of any but `f32`. */
   quantize?: string
   vocabOnly?: boolean
 }

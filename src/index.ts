@@ -3,7 +3,7 @@ export { isWickError, WickError } from './errors/index.js'
 export type { WickErrorCode, WickErrorOptions } from './errors/index.js'
 export { generate, presets } from './generate/index.js'
 export type { Answer, GenerateOptions, GenerateResult, Preset } from './generate/index.js'
-export { convert, load, machine, quantize, support } from './local/index.js'
+export { convert, load, machine, quantize, support, weightsDtypes } from './local/index.js'
 export type {
   AbortOptions,
   Converted,

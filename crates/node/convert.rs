@@ -17,7 +17,7 @@ pub struct NativeConvertOptions {
     pub from: String,
     /// The `.gguf` file to write; written beside it first, then renamed.
     pub to: String,
-    /// `f32`, `f16`, `bf16`, `q8_0`, `q4_0`; absent for a folder: as stored.
+    /// The name of a type or mix (`q4_k_m`); absent for a folder: as stored.
     pub dtype: Option<String>,
 }
 

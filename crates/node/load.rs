@@ -28,7 +28,7 @@ pub struct NativeLoadOptions {
     pub metadata: Option<String>,
     pub mmap: Option<bool>,
     pub mlock: Option<bool>,
-    /// `f16`, `bf16`, `q8_0`, `q4_0`.
+    /// The name of a type or mix (`q4_k_m`), of any but `f32`.
     pub quantize: Option<String>,
     pub vocab_only: Option<bool>,
 }

@@ -5,8 +5,11 @@
  * Defaults named here are for people: a flag that is not given is left to the library, so there is one place that decides.
  */
 import { type Command, Option } from 'commander'
-import type { ChainStep } from '../index.js'
+import { type ChainStep, weightsDtypes } from '../index.js'
 import { bias, integer, list, metadata, number, oneOf, type Read, someOf, someText, text, token } from './values.js'
+
+/** What `--quantize` takes: F32 would only take more memory. */
+const loadDtypes = weightsDtypes.filter((dtype) => dtype !== 'f32')
 
 /** One flag. */
 export interface Flag {
@@ -94,7 +97,7 @@ export const loading = {
   metadata: { flags: '--metadata <key=value>', about: 'overrides a metadata key of the file (value: JSON or text); repeatable', read: metadata },
   noMmap: { flags: '--no-mmap', about: 'reads the file into memory instead of mapping it' },
   mlock: { flags: '--mlock', about: 'keeps the weights from being swapped out' },
-  quantize: { flags: '--quantize <type>', about: 'gives F32, F16 and BF16 matrices this type while loading: f16, bf16, q8_0 or q4_0', standard: 'as the file has them', read: oneOf('f16', 'bf16', 'q8_0', 'q4_0') },
+  quantize: { flags: '--quantize <type>', about: `gives F32, F16 and BF16 matrices this type while loading: ${loadDtypes.join(', ')}`, standard: 'as the file has them', read: oneOf(...loadDtypes) },
 } satisfies Flags
 
 /** What is printed. */

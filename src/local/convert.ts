@@ -4,8 +4,14 @@ import { openAddon } from './addon.js'
 import type { NativeConvertOptions } from './native.js'
 import { type Watch, watched } from './progress.js'
 
-/** The types weights can be written in. */
-export type WeightsDtype = 'f32' | 'f16' | 'bf16' | 'q8_0' | 'q4_0'
+/**
+ * The types weights can be written in. Names of K-quants are llama.cpp's mixes: most matrices are Q5_K or Q4_K, those where errors hurt
+ * most have more bits, more of them in `_m` than in `_s`.
+ */
+export type WeightsDtype = (typeof weightsDtypes)[number]
+
+/** All of them, those of more bits first. */
+export const weightsDtypes = ['f32', 'f16', 'bf16', 'q8_0', 'q6_k', 'q5_k_m', 'q5_k_s', 'q5_1', 'q5_0', 'q4_k_m', 'q4_k_s', 'q4_0'] as const
 
 /** What to make of which files. */
 interface Files extends Watch {
@@ -25,7 +31,7 @@ export interface ConvertOptions extends Files {
 export interface QuantizeOptions extends Files {
   /** A `.gguf` file. */
   readonly from: string
-  /** The type of the matrices. */
+  /** The types of the matrices. */
   readonly dtype: WeightsDtype
 }
 
@@ -40,7 +46,7 @@ export interface Converted {
 const checks = {
   from: check.someText,
   to: check.someText,
-  dtype: check.oneOf('f32', 'f16', 'bf16', 'q8_0', 'q4_0'),
+  dtype: check.oneOf(...weightsDtypes),
   onProgress: check.callable,
   signal: check.signal,
 } satisfies Record<keyof QuantizeOptions, check.Check>

@@ -1,5 +1,5 @@
 /** Models in this process: the addon's TypeScript face. */
-export { convert, quantize } from './convert.js'
+export { convert, quantize, weightsDtypes } from './convert.js'
 export type { Converted, ConvertOptions, QuantizeOptions, WeightsDtype } from './convert.js'
 export type { LocalModelInfo, LocalReasoning, TensorInfo } from './info.js'
 export { load } from './load.js'

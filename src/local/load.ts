@@ -3,6 +3,7 @@ import { check, WickError } from '../errors/index.js'
 import { packageFile, setEnvironment } from '../platform/index.js'
 import type { JsonObject } from '../spec/index.js'
 import { openAddon } from './addon.js'
+import { type WeightsDtype, weightsDtypes } from './convert.js'
 import { jsonText } from './json.js'
 import { LocalModel } from './model.js'
 import type { NativeLoadOptions, NativeLogRecord } from './native.js'
@@ -47,10 +48,10 @@ export interface LoadOptions extends Watch {
   /** Whether the weights are kept from being swapped out. Default false. */
   readonly mlock?: boolean | undefined
   /**
-   * Gives matrices of F32, F16 and BF16 this type while they are loaded, as `quantize` does with a file: less memory, and nothing
-   * written. Vectors and norms stay F32; matrices that are quantised already stay as they are. Default: as the file has them.
+   * Gives matrices of F32, F16 and BF16 this type (or a mix: `q4_k_m`) while they are loaded, as `quantize` does with a file: less memory,
+   * and nothing written. Vectors and norms stay F32; matrices that are quantised already stay as they are. Default: as the file has them.
    */
-  readonly quantize?: 'f16' | 'bf16' | 'q8_0' | 'q4_0' | undefined
+  readonly quantize?: Exclude<WeightsDtype, 'f32'> | undefined
   /** Reads tokenizer and metadata only: generating is `invalid-request`. Default false. */
   readonly vocabOnly?: boolean | undefined
   /** What the engine says. Default: nothing; warnings are in `model.info.warnings` too. */
@@ -66,7 +67,7 @@ const checks = {
   metadata: check.object,
   mmap: check.flag,
   mlock: check.flag,
-  quantize: check.oneOf('f16', 'bf16', 'q8_0', 'q4_0'),
+  quantize: check.oneOf(...weightsDtypes.filter((dtype) => dtype !== 'f32')),
   vocabOnly: check.flag,
   log: (_: string, hook: unknown) => check.checkOptions('log', hook, { level: check.oneOf('debug', 'info', 'warn'), write: check.callable }),
   onProgress: check.callable,

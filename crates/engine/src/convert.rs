@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use wick_models::Mix;
 use wick_spec::{Error, Result, Stop};
-use wick_weights::DType;
 
 use crate::load::Progress;
 
@@ -17,7 +17,7 @@ pub struct Conversion {
     pub from: PathBuf,
     /// The `.gguf` file to write.
     pub to: PathBuf,
-    /// Type of the matrices, by name (`q8_0`); `None` for a folder: as stored.
+    /// Type of the matrices, by the name of a [`Mix`] (`q4_k_m`); `None` for a folder: as stored.
     pub dtype: Option<String>,
 }
 
@@ -36,20 +36,13 @@ pub fn convert(
 
 fn run(conversion: &Conversion, mut progress: Progress, stop: &Stop) -> Result<Converted> {
     let Conversion { from, to, dtype } = conversion;
-    let dtype = dtype.as_deref().map(target).transpose()?;
+    let mix = dtype.as_deref().map(Mix::named).transpose()?;
     if from.is_dir() {
-        return wick_models::convert(from, to, dtype, &mut progress, stop);
+        return wick_models::convert(from, to, mix, &mut progress, stop);
     }
-    let dtype =
-        dtype.ok_or_else(|| Error::invalid_request("Say which type to quantise to: f32, f16, bf16, q8_0 or q4_0."))?;
-    wick_models::quantize(from, to, dtype, &mut progress, stop)
-}
-
-fn target(name: &str) -> Result<DType> {
-    let known =
-        [("f32", DType::F32), ("f16", DType::F16), ("bf16", DType::BF16), ("q8_0", DType::Q8_0), ("q4_0", DType::Q4_0)];
-    let found = known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-    found
-        .map(|&(_, dtype)| dtype)
-        .ok_or_else(|| Error::unsupported(format!("Cannot write type {name:?}; wick writes f32, f16, bf16, q8_0 and q4_0.")))
+    let mix = mix.ok_or_else(|| {
+        let known = Mix::all().map(|mix| mix.name).collect::<Vec<_>>().join(", ");
+        Error::invalid_request(format!("Say which type to quantise to: {known}."))
+    })?;
+    wick_models::quantize(from, to, mix, &mut progress, stop)
 }

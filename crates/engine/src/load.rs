@@ -9,9 +9,9 @@ use std::thread::Builder;
 
 use wick_compute::{Backend, Plan};
 use wick_kernels::Isa;
-use wick_models::{Loading, LongFrom, while_loading};
+use wick_models::{Loading, LongFrom, Mix, while_loading};
 use wick_spec::{Error, Result, Stop, Warning};
-use wick_weights::{DType, Recoded, Tensors};
+use wick_weights::{Recoded, Tensors};
 
 use crate::blocks::Blocks;
 use crate::budget::budget;
@@ -123,7 +123,7 @@ fn start(
     Isa::chosen()?;
     let machine = Machine::read();
     let backend = choose(options, log)?;
-    let recoded = options.quantize.map(|dtype| quantising(options, dtype, source, info, log, stop)).transpose()?;
+    let recoded = options.quantize.map(|mix| quantising(options, mix, source, info, log, stop));
     let tensors: &dyn Tensors = recoded.as_ref().map_or(source.tensors(), |recoded| recoded);
     let cost = backend.cost(plan, tensors, CHUNK)?;
     let asked = options.context_tokens.map(|n| n as usize);
@@ -192,20 +192,20 @@ fn long_over(from: Option<LongFrom>, context: usize) -> usize {
 /// The files' tensors with their matrices in another type; what that comes to is noted.
 fn quantising<'a>(
     options: &LoadOptions,
-    dtype: DType,
+    mix: &'static Mix,
     source: &'a Source,
     info: &mut Info,
     log: &Log,
     stop: &Stop,
-) -> Result<Recoded<'a>> {
-    let Loading { types, warnings } = while_loading(source.tensors(), dtype)?;
+) -> Recoded<'a> {
+    let Loading { types, warnings } = while_loading(source.tensors(), mix);
     for Warning { message } in warnings {
         log.write(Level::Warn, &message);
         info.warnings.push(message);
     }
     let recoded = Recoded::new(source.tensors(), types, options.mlock, stop);
     info.weights_dtype = weights_dtype(&recoded);
-    Ok(recoded)
+    recoded
 }
 
 fn check_context(asked: Option<usize>, info: &mut Info, log: &Log) -> Result<()> {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use wick_compute::Program;
+use wick_models::Mix;
 use wick_spec::{Error, Result};
-use wick_weights::DType;
 
 /// Which backend computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,8 +54,8 @@ pub struct LoadOptions {
     pub no_mmap: bool,
     /// Asks the system to keep the mapped file in memory; a refusal is a warning.
     pub mlock: bool,
-    /// The type that matrices of F32, F16 and BF16 are given while they are loaded; `None`: as the file has them.
-    pub quantize: Option<DType>,
+    /// The types that matrices of F32, F16 and BF16 are given while they are loaded; `None`: as the file has them.
+    pub quantize: Option<&'static Mix>,
     /// Loads the tokenizer and the metadata alone.
     pub vocab_only: bool,
     /// Wraps the program before it is run; tests inject faults with it.
@@ -63,9 +63,10 @@ pub struct LoadOptions {
 }
 
 /// A type for [`LoadOptions::quantize`], by name. `invalid-request` names those there are.
-pub fn quantised_type(name: &str) -> Result<DType> {
-    wick_models::LOADABLE.into_iter().find(|dtype| dtype.name().eq_ignore_ascii_case(name)).ok_or_else(|| {
-        let known = wick_models::LOADABLE.map(|dtype| format!("{:?}", dtype.name().to_lowercase())).join(", ");
+pub fn quantised_type(name: &str) -> Result<&'static Mix> {
+    let loadable = || Mix::all().filter(|mix| mix.loadable());
+    loadable().find(|mix| mix.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let known = loadable().map(|mix| format!("{:?}", mix.name)).collect::<Vec<_>>().join(", ");
         Error::invalid_request(format!("quantize is {name:?}; it can be {known}."))
     })
 }

@@ -46,7 +46,7 @@ fn the_same_logits_as_the_file_that_is_written() {
         // eight bits may round otherwise.
         (fixture("checkpoints/llama-q8"), false),
     ] {
-        for dtype in ["q8_0", "q4_0", "f16", "bf16"] {
+        for dtype in ["q8_0", "q5_0", "q4_0", "q4_k_m", "f16", "bf16"] {
             let path = from.clone();
             let from = from.display();
             let file = written(&path, scratch.file(&format!("written.{dtype}.gguf")), dtype);

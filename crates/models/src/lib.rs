@@ -8,6 +8,6 @@ mod decoder;
 mod facts;
 mod model;
 
-pub use convert::{Converted, LOADABLE, Loading, convert, quantize, while_loading};
+pub use convert::{Converted, Loading, Mix, convert, quantize, while_loading};
 pub use decoder::{Architecture, architectures, from_folder, from_gguf};
 pub use model::{LongFrom, Model};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
-use wick_models::{Converted, convert, from_gguf, quantize};
+use wick_models::{Converted, Mix, convert, from_gguf, quantize};
 use wick_spec::{Code, Result, Stop};
 use wick_testkit::{Random, Scratch};
 use wick_weights::gguf::{File, Metadata, Value, Writer};
@@ -42,11 +42,16 @@ fn open(path: &Path) -> File {
 }
 
 fn converted(checkpoint: &str, to: &Path, dtype: Option<DType>) -> Result<Converted> {
-    convert(&fixtures().join("checkpoints").join(checkpoint), to, dtype, &mut |_, _| {}, &Stop::default())
+    let mix = dtype.map(|dtype| mix(dtype.name()));
+    convert(&fixtures().join("checkpoints").join(checkpoint), to, mix, &mut |_, _| {}, &Stop::default())
 }
 
-fn quantized(from: &Path, to: &Path, dtype: DType) -> Result<Converted> {
-    quantize(from, to, dtype, &mut |_, _| {}, &Stop::default())
+fn mix(name: &str) -> &'static Mix {
+    Mix::named(name).expect("a mix")
+}
+
+fn quantized(from: &Path, to: &Path, name: &str) -> Result<Converted> {
+    quantize(from, to, mix(name), &mut |_, _| {}, &Stop::default())
 }
 
 /// Same names, types, shapes and bytes.
@@ -122,10 +127,10 @@ fn quantising_a_file_equals_converting_to_the_type() {
     let scratch = Scratch::new("convert");
     let whole = scratch.file("whole.gguf");
     converted("llama-q8", &whole, None).expect("a file");
-    for dtype in [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0] {
+    for dtype in [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q5_1, DType::Q5_0, DType::Q4_0] {
         let (direct, twice) = (scratch.file("direct.gguf"), scratch.file("twice.gguf"));
         assert!(converted("llama-q8", &direct, Some(dtype)).expect("a file").warnings.is_empty());
-        let report = quantized(&whole, &twice, dtype).expect("a file");
+        let report = quantized(&whole, &twice, dtype.name()).expect("a file");
         assert!(report.warnings.is_empty(), "{:?}", report.warnings);
         let (direct, twice) = (open(&direct), open(&twice));
         assert_same_tensors(&twice, &direct, dtype.name());
@@ -210,13 +215,13 @@ fn rows_that_no_block_fills_become_f16_and_that_is_said() {
 fn quantising_twice_is_warned_of() {
     let scratch = Scratch::new("convert");
     let foreign = fixtures().join("foreign/llama-q8.q8_0.gguf");
-    let report = quantized(&foreign, &scratch.file("q4.gguf"), DType::Q4_0).expect("a file");
+    let report = quantized(&foreign, &scratch.file("q4.gguf"), "q4_0").expect("a file");
     assert!(report.warnings[0].message.contains("Q8_0"), "{:?}", report.warnings);
-    let same = quantized(&foreign, &scratch.file("q8.gguf"), DType::Q8_0).expect("a file");
+    let same = quantized(&foreign, &scratch.file("q8.gguf"), "q8_0").expect("a file");
     assert!(same.warnings.is_empty(), "{:?}", same.warnings);
     assert_same_tensors(&open(&scratch.file("q8.gguf")), &open(&foreign), "the same type");
-    let error = quantized(&foreign, &scratch.file("q6.gguf"), DType::Q6_K).expect_err("not written");
-    assert!(error.code() == Code::Unsupported && error.message().contains("Q6_K"), "{error}");
+    let error = Mix::named("q2_k").expect_err("not written");
+    assert!(error.code() == Code::Unsupported && error.message().contains("\"q2_k\""), "{error}");
 }
 
 #[test]
@@ -233,7 +238,7 @@ fn a_large_matrix_is_written_in_pieces_that_fit() {
 
     let mut seen = Vec::new();
     let to = scratch.file("small.gguf");
-    quantize(&from, &to, DType::Q8_0, &mut |done, total| seen.push((done, total)), &Stop::default()).expect("a file");
+    quantize(&from, &to, mix("q8_0"), &mut |done, total| seen.push((done, total)), &Stop::default()).expect("a file");
     let mut expected = Vec::new();
     wick_weights::quantize(DType::Q8_0, &values, 2048, &mut expected).expect("whole blocks");
     let file = open(&to);
@@ -242,6 +247,63 @@ fn a_large_matrix_is_written_in_pieces_that_fit() {
     assert_eq!(seen.last(), Some(&(expected.len() as u64, expected.len() as u64)));
     assert!(file.metadata().get("split.count").is_none(), "one file now");
     assert_eq!(file.metadata().str("general.name").expect("a string"), Some("large"));
+}
+
+/// A file of a model's matrices, by name, rows and columns; the second column of the third row of `broken` is no number.
+fn matrices(path: &Path, list: &[(&str, usize, usize)], broken: Option<&str>) {
+    let tensors: Vec<_> = list
+        .iter()
+        .map(|&(name, rows, columns)| (name.to_owned(), TensorInfo { dtype: DType::F32, shape: vec![rows, columns] }))
+        .collect();
+    let mut writer = Writer::create(path, &Metadata::new(), &tensors).expect("a file");
+    for (seed, &(name, rows, columns)) in list.iter().enumerate() {
+        let mut values = Random::new(seed as u64 + 1).values(rows * columns, 1.0);
+        if broken == Some(name) {
+            values[2 * columns + 1] = f32::NAN;
+        }
+        let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        writer.write(name, &bytes).expect("written");
+    }
+    writer.finish().expect("written");
+}
+
+#[test]
+fn a_mix_gives_each_matrix_its_type_and_says_which_could_not_have_it() {
+    let scratch = Scratch::new("mix");
+    let (from, to) = (scratch.file("whole.gguf"), scratch.file("mixed.gguf"));
+    let list = [
+        ("token_embd.weight", 64, 512),
+        ("output.weight", 64, 512),
+        ("blk.0.attn_q.weight", 8, 256),
+        ("blk.0.attn_v.weight", 8, 256),
+        ("blk.1.attn_v.weight", 8, 256),
+        ("blk.1.ffn_down.weight", 8, 96),
+        ("blk.2.ffn_down.weight", 8, 96),
+        ("blk.7.ffn_down.weight", 8, 40),
+        ("blk.7.attn_norm.weight", 1, 512),
+    ];
+    matrices(&from, &list, None);
+    let report = quantized(&from, &to, "q4_k_m").expect("a file");
+    let file = open(&to);
+    let types: Vec<DType> = list.iter().map(|(name, ..)| file.info(name).expect("there").dtype).collect();
+    use DType::{F16, F32, Q4_K, Q5_0, Q6_K};
+    assert_eq!(types, [Q4_K, Q6_K, Q4_K, Q6_K, Q4_K, Q5_0, Q5_0, F16, F32]);
+    assert_eq!(file.metadata().u32("general.file_type").expect("a number"), Some(15));
+    let messages: Vec<_> = report.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[0].contains("2 matrices are Q5_0, not Q4_K") && messages[0].contains("blk.1.ffn_down"), "{messages:?}");
+    assert!(messages[1].contains("1 matrices are F16, not Q6_K"), "{messages:?}");
+
+    // Written by threads as by one.
+    let whole = open(&from);
+    let (mut bytes, values) = (Vec::new(), whole.tensor("output.weight").expect("there").to_f32().expect("f32"));
+    wick_weights::quantize(Q6_K, &values, 512, &mut bytes).expect("whole blocks");
+    assert!(file.tensor("output.weight").expect("there").bytes().expect("bytes") == bytes);
+
+    matrices(&from, &list, Some("blk.1.attn_v.weight"));
+    let error = quantized(&from, &to, "q4_k_m").expect_err("NaN");
+    assert_eq!(error.code(), Code::ModelInvalid);
+    assert!(error.message().contains("blk.1.attn_v.weight") && error.message().contains("NaN"), "{error}");
 }
 
 #[test]
@@ -255,7 +317,7 @@ fn what_fails_or_is_stopped_leaves_the_old_file_and_nothing_else() {
     assert_eq!(error.code(), Code::Cancelled);
     let stop = Stop::default();
     let file = fixtures().join("foreign/llama.f32.gguf");
-    let error = quantize(&file, &to, DType::F16, &mut |_, _| stop.set(), &stop).expect_err("stopped");
+    let error = quantize(&file, &to, mix("f16"), &mut |_, _| stop.set(), &stop).expect_err("stopped");
     assert_eq!(error.code(), Code::Cancelled);
     assert_eq!((scratch.names(), std::fs::read(&to).expect("there")), (vec!["model.gguf".into()], b"the old one".to_vec()));
 

@@ -13,7 +13,7 @@ mod tensor;
 
 pub use dtype::{DType, Layout};
 pub use folder::Folder;
-pub use quantize::quantize;
+pub use quantize::{quantize, written};
 pub use recoded::Recoded;
 pub use source::OpenOptions;
 pub use tensor::{Tensor, TensorInfo, Tensors};

@@ -9,7 +9,7 @@ use wick_spec::Code;
 use wick_weights::gguf::{Metadata, Writer};
 use wick_weights::{DType, TensorInfo, Tensors, quantize};
 
-const WRITTEN: [DType; 5] = [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0];
+const WRITTEN: [DType; 7] = [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q5_1, DType::Q5_0, DType::Q4_0];
 
 #[test]
 fn every_type_decodes_to_the_bit() {
@@ -91,7 +91,7 @@ fn every_written_type_is_equal_to_the_bit() {
 #[test]
 fn what_cannot_be_written_is_refused() {
     let mut out = Vec::new();
-    assert_fails(quantize(DType::Q4_K, &[0.0; 256], 256, &mut out), Code::Unsupported, &["Q4_K"]);
+    assert_fails(quantize(DType::Q2_K, &[0.0; 256], 256, &mut out), Code::Unsupported, &["Q2_K", "Q4_K"]);
     assert_fails(quantize(DType::Q8_0, &[0.0; 48], 48, &mut out), Code::InvalidRequest, &["48", "32"]);
     assert_fails(quantize(DType::F32, &[0.0; 5], 2, &mut out), Code::InvalidRequest, &["5 elements"]);
     assert_fails(quantize(DType::F32, &[0.0; 5], 0, &mut out), Code::InvalidRequest, &["5 elements"]);
@@ -101,6 +101,8 @@ fn what_cannot_be_written_is_refused() {
         (DType::BF16, f32::INFINITY),
         (DType::BF16, f32::MAX),
         (DType::Q8_0, 1e7),
+        (DType::Q5_1, 7e4),
+        (DType::Q5_0, 1.1e6),
         (DType::Q4_0, -1e6),
         (DType::Q4_0, f32::NAN),
     ] {
@@ -112,11 +114,13 @@ fn what_cannot_be_written_is_refused() {
 }
 
 /// The type, and what a block's error may be as a part of its largest magnitude.
-const STEPS: [(DType, f32); 5] = [
+const STEPS: [(DType, f32); 7] = [
     (DType::F32, 0.0),
     (DType::F16, 1.0 / 1024.0),
     (DType::BF16, 1.0 / 256.0),
     (DType::Q8_0, 0.6 / 127.0),
+    (DType::Q5_1, 1.05 / 31.0),
+    (DType::Q5_0, 1.05 / 16.0),
     (DType::Q4_0, 1.05 / 8.0),
 ];
 

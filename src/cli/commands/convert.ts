@@ -1,12 +1,13 @@
 /** `wick convert`: a Hugging Face folder as one GGUF file. */
 import type { Command } from 'commander'
+import { weightsDtypes } from '../../index.js'
 import { addFlags, type Flags, output, pick } from '../flags.js'
 import type { Io } from '../io.js'
 import { oneOf } from '../values.js'
 import { quiet, writeFile } from '../written.js'
 
 const own = {
-  dtype: { flags: '--dtype <type>', about: 'type of the matrices: f32, f16, bf16, q8_0 or q4_0', standard: 'as stored', read: oneOf('f32', 'f16', 'bf16', 'q8_0', 'q4_0') },
+  dtype: { flags: '--dtype <type>', about: `type of the matrices: ${weightsDtypes.join(', ')}`, standard: 'as stored', read: oneOf(...weightsDtypes) },
 } satisfies Flags
 
 export function convert(program: Command, io: Io): void {

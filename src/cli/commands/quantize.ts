@@ -1,5 +1,6 @@
 /** `wick quantize`: a GGUF file with smaller weights. */
 import type { Command } from 'commander'
+import { weightsDtypes } from '../../index.js'
 import { UsageError } from '../exit.js'
 import { addFlags, type Flags, output, pick } from '../flags.js'
 import type { Io } from '../io.js'
@@ -7,7 +8,7 @@ import { oneOf } from '../values.js'
 import { quiet, writeFile } from '../written.js'
 
 const own = {
-  type: { flags: '--type <type>', about: 'type of the matrices: f32, f16, bf16, q8_0 or q4_0', read: oneOf('f32', 'f16', 'bf16', 'q8_0', 'q4_0') },
+  type: { flags: '--type <type>', about: `type of the matrices: ${weightsDtypes.join(', ')}`, read: oneOf(...weightsDtypes) },
 } satisfies Flags
 
 export function quantize(program: Command, io: Io): void {
@@ -18,7 +19,7 @@ export function quantize(program: Command, io: Io): void {
   command.action((from: string, to: string) => {
     const parsed = command.opts()
     const { type } = pick(own, parsed)
-    if (type === undefined) throw new UsageError('Name the type: --type f32, f16, bf16, q8_0 or q4_0.')
+    if (type === undefined) throw new UsageError(`Name the type: --type ${weightsDtypes.join(', ')}.`)
     return writeFile(io, to, parsed, (hooks) => io.face.quantize({ from, to, dtype: type, ...hooks }))
   })
 }

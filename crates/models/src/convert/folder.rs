@@ -6,14 +6,15 @@ use wick_compute::RopeLayout;
 use wick_spec::{Result, Stop};
 use wick_weights::{DType, Folder, OpenOptions, TensorInfo, Tensors};
 
+use super::mix::{Mix, Mixing, Uneven, file_type, uneven};
 use super::stream::{Origin, Piece, write};
-use super::{Converted, differences, metadata, target, uneven};
+use super::{Converted, differences, metadata};
 use crate::decoder::build::{Decoder, Planned};
 use crate::decoder::folder::{decoder, name};
 use crate::decoder::names::{Format, K, MODEL_PARTS, Part, Q, ROPE_FREQS, ROPE_LONG, ROPE_SHORT};
 
-/// Writes the folder `from` as the GGUF file `to`. Matrices get the type `dtype` (F32, F16, BF16, Q8_0, Q4_0), or keep the one
-/// they are stored in; vectors are F32. `progress` is told the bytes written and all there are.
+/// Writes the folder `from` as the GGUF file `to`. Matrices get the types of `mix`, or keep those they are stored in; vectors are
+/// F32. `progress` is told the bytes written and all there are.
 ///
 /// # Errors
 /// What [`crate::from_folder`] and [`wick_text::to_gguf`] refuse; `io` when the file cannot be written; `cancelled` when
@@ -21,7 +22,7 @@ use crate::decoder::names::{Format, K, MODEL_PARTS, Part, Q, ROPE_FREQS, ROPE_LO
 pub fn convert(
     from: &Path,
     to: &Path,
-    dtype: Option<DType>,
+    mix: Option<&'static Mix>,
     progress: &mut dyn FnMut(u64, u64),
     stop: &Stop,
 ) -> Result<Converted> {
@@ -29,21 +30,25 @@ pub fn convert(
     let decoder = decoder(folder.config(), name(&folder), &folder)?;
     let Planned { plan, used, mut warnings, .. } = decoder.plan(&folder)?;
     differences::refuse(&decoder)?;
-    let mut pieces = Pieces { decoder: &decoder, folder: &folder, dtype, list: Vec::new(), uneven: Vec::new() };
-    pieces.divisors();
     let parts = decoder.family.layer_parts();
     let layers = (0..decoder.sizes.layers).flat_map(|layer| parts.iter().map(move |part| (*part, Some(layer))));
-    for (part, layer) in MODEL_PARTS.map(|part| (part, None)).into_iter().chain(layers) {
-        for suffix in [Part::weight, Part::bias] {
-            if used.contains(&suffix(part, Format::Folder, layer)) {
-                pieces.add(part, layer, suffix);
-            }
-        }
+    let all = MODEL_PARTS.map(|part| (part, None)).into_iter().chain(layers);
+    let there: Vec<_> = all
+        .flat_map(|(part, layer)| [Part::weight, Part::bias].map(|suffix| (part, layer, suffix)))
+        .filter(|(part, layer, suffix)| used.contains(&suffix(part, Format::Folder, *layer)))
+        .collect();
+    let names: Vec<String> = there.iter().map(|(part, layer, suffix)| suffix(part, Format::Gguf, *layer)).collect();
+    let mixing = mix.map(|mix| Mixing::new(mix, names.iter().map(String::as_str)));
+    let mut pieces = Pieces { decoder: &decoder, folder: &folder, mixing, list: Vec::new(), uneven: Vec::new() };
+    pieces.divisors();
+    for (part, layer, suffix) in there {
+        pieces.add(part, layer, suffix);
     }
-    let Pieces { list, uneven: names, .. } = pieces;
-    warnings.extend(dtype.and_then(|dtype| uneven(dtype, &names)));
+    let Pieces { list, uneven: others, .. } = pieces;
+    warnings.extend(uneven(&others));
     warnings.extend(differences::warnings(&decoder));
-    let mut metadata = metadata::describe(&decoder, plan.vocab, dtype.unwrap_or_else(|| mostly(&list)))?;
+    let mut metadata =
+        metadata::describe(&decoder, plan.vocab, mix.map_or_else(|| file_type(mostly(&list)), |mix| mix.file_type))?;
     for (key, value) in wick_text::to_gguf(from, plan.vocab)? {
         metadata.insert(key, value);
     }
@@ -54,10 +59,10 @@ pub fn convert(
 struct Pieces<'a> {
     decoder: &'a Decoder<'a>,
     folder: &'a Folder,
-    dtype: Option<DType>,
+    mixing: Option<Mixing>,
     list: Vec<Piece>,
     /// Matrices that could not have the type asked for.
-    uneven: Vec<String>,
+    uneven: Vec<Uneven>,
 }
 
 impl Pieces<'_> {
@@ -78,10 +83,15 @@ impl Pieces<'_> {
         let old = suffix(part, Format::Folder, layer);
         let Some(stored) = self.folder.info(&old) else { return };
         let name = suffix(part, Format::Gguf, layer);
-        let info = TensorInfo { dtype: target(stored, self.dtype), shape: stored.shape.clone() };
-        if info.shape.len() > 1 && self.dtype.is_some_and(|dtype| dtype != info.dtype) {
-            self.uneven.push(name.clone());
+        let (written, wanted) = match &self.mixing {
+            _ if stored.shape.len() < 2 => (DType::F32, DType::F32),
+            None => (stored.dtype, stored.dtype),
+            Some(mixing) => mixing.target(&name, stored),
+        };
+        if written != wanted {
+            self.uneven.push(Uneven { name: name.clone(), wanted, written });
         }
+        let info = TensorInfo { dtype: written, shape: stored.shape.clone() };
         let sizes = &self.decoder.sizes;
         let heads = match part {
             _ if self.decoder.family.gguf_rope != RopeLayout::Interleaved => None,

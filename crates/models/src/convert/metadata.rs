@@ -1,7 +1,6 @@
 //! The GGUF keys of a decoder, as llama.cpp's converter names them.
 
 use wick_spec::{Error, Result};
-use wick_weights::DType;
 use wick_weights::gguf::Metadata;
 
 use super::differences::{marks_are_implied, query_is_implied};
@@ -18,27 +17,14 @@ use crate::decoder::sizes::GGUF;
 /// GGML's version of the quantised layouts.
 const QUANTIZATION_VERSION: u32 = 2;
 
-/// `general.file_type` of a file whose matrices have mostly this type.
-pub(super) fn file_type(dtype: DType) -> u32 {
-    match dtype {
-        DType::F32 => 0,
-        DType::F16 => 1,
-        DType::Q4_0 => 2,
-        DType::Q8_0 => 7,
-        DType::BF16 => 32,
-        // "Guessed": the figure for files that do not say.
-        _ => 1024,
-    }
-}
-
-/// Notes the type of the matrices.
-pub(super) fn set_type(metadata: &mut Metadata, dtype: DType) {
-    metadata.insert("general.file_type", file_type(dtype));
+/// Notes the type of the matrices, by the figure of [`super::mix`].
+pub(super) fn set_type(metadata: &mut Metadata, file_type: u32) {
+    metadata.insert("general.file_type", file_type);
     metadata.insert("general.quantization_version", QUANTIZATION_VERSION);
 }
 
 /// What describes the model itself; the tokenizer's keys come after these.
-pub(super) fn describe(decoder: &Decoder<'_>, vocab: usize, dtype: DType) -> Result<Metadata> {
+pub(super) fn describe(decoder: &Decoder<'_>, vocab: usize, file_type: u32) -> Result<Metadata> {
     let (family, sizes) = (decoder.family, &decoder.sizes);
     let mut metadata = Metadata::new();
     metadata.insert("general.architecture", family.architecture);
@@ -46,7 +32,7 @@ pub(super) fn describe(decoder: &Decoder<'_>, vocab: usize, dtype: DType) -> Res
     if let Some(name) = &decoder.name {
         metadata.insert("general.name", name.as_str());
     }
-    set_type(&mut metadata, dtype);
+    set_type(&mut metadata, file_type);
     let spelled = |key: &str| format!("{}.{key}", family.architecture);
     let counts = [
         ("vocab_size", vocab),

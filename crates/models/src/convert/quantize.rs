@@ -1,48 +1,49 @@
-//! A GGUF file to another whose matrices have another type.
+//! A GGUF file to another whose matrices have other types.
 
 use std::path::Path;
 
-use wick_spec::{Error, Result, Stop, Warning};
+use wick_spec::{Result, Stop, Warning};
 use wick_weights::gguf::{File, Metadata};
 use wick_weights::{DType, OpenOptions, TensorInfo, Tensors};
 
+use super::mix::{Mix, Mixing, Uneven, uneven};
 use super::stream::{Origin, Piece, write};
-use super::{Converted, is_norm, is_quantised, metadata, target, uneven};
+use super::{Converted, is_norm, is_quantised, metadata};
 
-/// Types that can be written.
-const TARGETS: [DType; 5] = [DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0];
-
-/// Writes the model of `from`, all its parts if it is split, as the one file `to` with matrices of type `dtype` (F32, F16,
-/// BF16, Q8_0, Q4_0). Vectors and norms are F32. `progress` is told the bytes written and all there are.
+/// Writes the model of `from`, all its parts if it is split, as the one file `to` with matrices of the types of `mix`. Vectors and
+/// norms are F32. `progress` is told the bytes written and all there are.
 ///
 /// # Errors
-/// What [`File::open`] refuses; `unsupported` for a type wick does not write, or one in the file that it does not read; `io`
-/// when the file cannot be written; `cancelled` when `stop` was set. No file is left behind then.
-pub fn quantize(from: &Path, to: &Path, dtype: DType, progress: &mut dyn FnMut(u64, u64), stop: &Stop) -> Result<Converted> {
-    if !TARGETS.contains(&dtype) {
-        let known = TARGETS.map(DType::name).join(", ");
-        return Err(Error::unsupported(format!("wick does not write {dtype}; it writes {known}.")));
-    }
+/// What [`File::open`] refuses; `unsupported` for a type in the file that wick does not read; `io` when the file cannot be written;
+/// `cancelled` when `stop` was set. No file is left behind then.
+pub fn quantize(
+    from: &Path,
+    to: &Path,
+    mix: &'static Mix,
+    progress: &mut dyn FnMut(u64, u64),
+    stop: &Stop,
+) -> Result<Converted> {
     let file = File::open(from, &OpenOptions::default())?;
     let mut metadata: Metadata = unsplit(file.metadata());
-    metadata::set_type(&mut metadata, dtype);
-    let (mut pieces, mut names, mut twice) = (Vec::new(), Vec::new(), Vec::new());
+    metadata::set_type(&mut metadata, mix.file_type);
+    let mixing = Mixing::new(mix, file.names().into_iter());
+    let (mut pieces, mut others, mut twice) = (Vec::new(), Vec::new(), Vec::new());
     for name in file.names().into_iter().filter(|name| !file.is_scale(name)) {
         let Some(stored) = file.info(name) else { continue };
-        let kept = is_norm(name);
-        let info =
-            TensorInfo { dtype: if kept { DType::F32 } else { target(stored, Some(dtype)) }, shape: stored.shape.clone() };
-        if info.shape.len() > 1 && !kept {
-            if info.dtype != dtype {
-                names.push(name.to_owned());
-            }
-            if is_quantised(stored.dtype) && is_quantised(info.dtype) && stored.dtype != info.dtype {
-                twice.push(stored.dtype);
-            }
+        let (written, wanted) = match stored.shape.len() < 2 || is_norm(name) {
+            true => (DType::F32, DType::F32),
+            false => mixing.target(name, stored),
+        };
+        if written != wanted {
+            others.push(Uneven { name: name.to_owned(), wanted, written });
         }
+        if is_quantised(stored.dtype) && is_quantised(written) && stored.dtype != written {
+            twice.push(stored.dtype);
+        }
+        let info = TensorInfo { dtype: written, shape: stored.shape.clone() };
         pieces.push(Piece { name: name.to_owned(), info, origin: Origin::Tensor(name.to_owned()) });
     }
-    let warnings = uneven(dtype, &names).into_iter().chain(requantised(&twice)).collect();
+    let warnings = uneven(&others).into_iter().chain(requantised(&twice)).collect();
     let bytes = write(to, &metadata, &pieces, &file, progress, stop)?;
     Ok(Converted { bytes, tensors: pieces.len(), warnings })
 }

@@ -1,12 +1,13 @@
 //! Tensors of one file into another, a few rows at a time.
 
+use std::ops::Range;
 use std::path::Path;
 
 use wick_spec::{Error, Result, Stop};
 use wick_weights::gguf::{Metadata, Writer};
 use wick_weights::{DType, Tensor, TensorInfo, Tensors, quantize};
 
-/// Elements decoded at once: 4 MiB of f32.
+/// Elements decoded at once, by all threads: 4 MiB of f32.
 const CHUNK: usize = 1 << 20;
 
 /// One tensor of the new file.
@@ -99,7 +100,7 @@ fn copy(
     name: &str,
     info: &TensorInfo,
     tensor: &Tensor,
-    order: &dyn Fn(usize) -> usize,
+    order: &(dyn Fn(usize) -> usize + Sync),
     put: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     if info.shape.len() < 2 {
@@ -112,7 +113,6 @@ fn copy(
     let rows = info.elements().unwrap_or(0) / columns;
     let at_once = (CHUNK / columns).max(1);
     let same = tensor.info().dtype == info.dtype;
-    let mut values = vec![0.0; if same { 0 } else { at_once.min(rows) * columns }];
     for first in (0..rows).step_by(at_once) {
         let chunk = first..rows.min(first + at_once);
         if same {
@@ -121,14 +121,38 @@ fn copy(
             let chunk: Vec<u8> = chunk.flat_map(|n| &bytes[order(n) * row..][..row]).copied().collect();
             put(&chunk)?;
         } else {
-            let values = &mut values[..chunk.len() * columns];
-            for (n, values) in chunk.zip(values.chunks_exact_mut(columns)) {
-                tensor.rows_to_f32(order(n), values)?;
+            for bytes in recoded(name, info, tensor, chunk, order)? {
+                put(&bytes)?;
             }
-            put(&encoded(name, info, values)?)?;
         }
     }
     Ok(())
+}
+
+/// Rows in their new type, in shares, on as many threads as there are processors.
+fn recoded(
+    name: &str,
+    info: &TensorInfo,
+    tensor: &Tensor,
+    rows: Range<usize>,
+    order: &(dyn Fn(usize) -> usize + Sync),
+) -> Result<Vec<Vec<u8>>> {
+    let columns = info.columns();
+    let share = |rows: Range<usize>| {
+        let mut values = vec![0.0; rows.len() * columns];
+        for (n, values) in rows.zip(values.chunks_exact_mut(columns)) {
+            tensor.rows_to_f32(order(n), values)?;
+        }
+        encoded(name, info, &values)
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let each = rows.len().div_ceil(threads).max(1);
+    let shares = rows.clone().step_by(each).map(|first| first..rows.end.min(first + each));
+    std::thread::scope(|scope| {
+        let work: Vec<_> = shares.map(|rows| scope.spawn(|| share(rows))).collect();
+        // A thread that panicked panics here, where the conversion catches it.
+        work.into_iter().map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
 }
 
 /// Whole rows as the bytes of the new type.

@@ -1,13 +1,11 @@
 //! Quantising while loading: which tensors get which type. The rules are those of [`crate::quantize`], so that a model loaded so
 //! answers as the file it writes does.
 
-use wick_spec::{Error, Result, Warning};
+use wick_spec::Warning;
 use wick_weights::{DType, Tensors};
 
-use super::{is_norm, is_quantised, target, uneven};
-
-/// Types that matrices can be given while they are loaded.
-pub const LOADABLE: [DType; 4] = [DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0];
+use super::mix::{Mix, Mixing, Uneven, uneven};
+use super::{is_norm, is_quantised};
 
 /// What is to be done to a model's tensors.
 #[derive(Debug)]
@@ -18,14 +16,10 @@ pub struct Loading {
     pub warnings: Vec<Warning>,
 }
 
-/// Gives matrices of F32, F16 and BF16 the type `dtype`, one of [`LOADABLE`]. Vectors and norms stay as they are, since backends
-/// hold them in f32; so do matrices that are quantised already, which a second rounding would only make worse. `unsupported`
-/// for other types.
-pub fn while_loading(tensors: &dyn Tensors, dtype: DType) -> Result<Loading> {
-    if !LOADABLE.contains(&dtype) {
-        let known = LOADABLE.map(DType::name).join(", ");
-        return Err(Error::unsupported(format!("wick does not quantise to {dtype} while loading; it does to {known}.")));
-    }
+/// Gives matrices of F32, F16 and BF16 the types of `mix`. Vectors and norms stay as they are, since backends hold them in f32; so do
+/// matrices that are quantised already, which a second rounding would only make worse.
+pub fn while_loading(tensors: &dyn Tensors, mix: &'static Mix) -> Loading {
+    let mixing = Mixing::new(mix, tensors.names().into_iter());
     let (mut types, mut small, mut kept) = (Vec::new(), Vec::new(), Vec::new());
     for name in tensors.names() {
         let Some(stored) = tensors.info(name).filter(|info| info.shape.len() > 1 && !is_norm(name)) else { continue };
@@ -37,16 +31,16 @@ pub fn while_loading(tensors: &dyn Tensors, dtype: DType) -> Result<Loading> {
         if !matches!(stored.dtype, DType::F32 | DType::F16 | DType::BF16) {
             continue;
         }
-        let target = target(stored, Some(dtype));
-        if target != dtype {
-            small.push(name.to_owned());
+        let (written, wanted) = mixing.target(name, stored);
+        if written != wanted {
+            small.push(Uneven { name: name.to_owned(), wanted, written });
         }
-        if target != stored.dtype {
-            types.push((name.to_owned(), target));
+        if written != stored.dtype {
+            types.push((name.to_owned(), written));
         }
     }
-    let warnings = uneven(dtype, &small).into_iter().chain(already(&kept)).collect();
-    Ok(Loading { types, warnings })
+    let warnings = uneven(&small).into_iter().chain(already(&kept)).collect();
+    Loading { types, warnings }
 }
 
 fn already(kept: &[DType]) -> Option<Warning> {
