@@ -81,13 +81,7 @@ fn rows(kind: &str) -> Vec<f32> {
                         x * 0.02
                     }
                 }
-                "sparse" => {
-                    if u < 0.02 {
-                        x
-                    } else {
-                        0.0
-                    }
-                }
+                "sparse" => x * f32::from(u8::from(u < 0.02)),
                 "signs" => 0.3f32.copysign(x),
                 "small" => x * 1e-6,
                 "denormal" => x * 1e-41,
