@@ -95,6 +95,11 @@ impl Activations {
         }
     }
 
+    /// The form they are in.
+    pub(crate) fn grid(&self) -> Grid {
+        self.grid
+    }
+
     /// t.
     pub fn rows(&self) -> usize {
         self.rows

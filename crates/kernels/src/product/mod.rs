@@ -7,6 +7,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod exact;
 mod format;
 mod scalar;
 
@@ -42,12 +43,12 @@ macro_rules! by_type {
 
 /// What products with this type read of x; `None`: there is no product.
 pub fn grid(dtype: DType) -> Option<Grid> {
-    by_type!(dtype, F => Some(F::GRID), _ => None)
+    by_type!(dtype, F => Some(F::GRID), _ => exact::product(Isa::SCALAR, dtype).map(|_| Grid::Exact))
 }
 
 /// Whether there is a product with rows of k elements of this type.
 pub fn known(dtype: DType, k: usize) -> bool {
-    grid(dtype).is_some_and(|grid| k > 0 && k.is_multiple_of(grid.elements()))
+    grid(dtype).is_some_and(|grid| k > 0 && k.is_multiple_of(grid.elements()) && dtype.bytes(k).is_some())
 }
 
 /// Columns of a product: `y[r · n + c] = x[r] · w[c]` for the rows of x and c in `columns`; w: n rows of `bytes`.
@@ -56,24 +57,30 @@ pub fn known(dtype: DType, k: usize) -> bool {
 /// `y` has room for (t, n) values, of which nobody else touches these columns.
 ///
 /// # Panics
-/// When the type is not [`known`], the bytes are not n rows of the activations' width, or columns are beyond them.
+/// When the type is not [`known`], the activations are not in its form, the bytes are not n rows of their width, or columns are
+/// beyond them.
 pub unsafe fn product(isa: Isa, dtype: DType, bytes: &[u8], n: usize, x: &Activations, columns: Range<usize>, y: *mut f32) {
-    by_type!(dtype, F => {
-        assert!(bytes.len() == n * (x.width / F::GRID.elements()) * F::BYTES && columns.end <= n, "n rows of blocks");
-        let call = Call { bytes, n, x, columns, y };
+    assert!(grid(dtype) == Some(x.grid()), "activations in the form of {dtype}");
+    let row_bytes = dtype.bytes(x.width).expect("rows of whole blocks");
+    assert!(Some(bytes.len()) == n.checked_mul(row_bytes) && columns.end <= n, "n rows of blocks");
+    let call = Call { bytes, row_bytes, n, x, columns, y };
+    // SAFETY: the caller's promise, and the processor has what an `Isa` names.
+    unsafe {
+        if let Some(product) = exact::product(isa, dtype) {
+            return product(&call);
+        }
         #[cfg(target_arch = "x86_64")]
         if let Some(product) = avx512::known(dtype).filter(|_| isa.kind() == Kind::Avx512 && x.rows() >= avx512::MANY) {
-            // SAFETY: the caller's promise, and the processor has what an `Isa` names.
-            return unsafe { product(&call) };
+            return product(&call);
         }
-        // SAFETY: the caller's promise; the bytes are as many as asserted.
-        unsafe { run::<F>(isa, &call) }
-    }, _ => panic!("no product with blocks of {dtype}"))
+        by_type!(dtype, F => run::<F>(isa, &call), _ => unreachable!("a type with a grid"))
+    }
 }
 
 /// What a product is asked for.
 struct Call<'a> {
     bytes: &'a [u8],
+    row_bytes: usize,
     n: usize,
     x: &'a Activations,
     columns: Range<usize>,
@@ -83,7 +90,7 @@ struct Call<'a> {
 impl Call<'_> {
     /// Bytes of a row of w.
     fn row_bytes(&self) -> usize {
-        self.bytes.len() / self.n.max(1)
+        self.row_bytes
     }
 
     /// Groups in a row.

@@ -1,6 +1,7 @@
 //! Products with AVX2: vectors of eight columns.
 
 mod dots;
+pub(super) mod exact;
 mod few;
 mod panel;
 mod streams;
