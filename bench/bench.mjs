@@ -2,7 +2,12 @@
 import { writeFileSync } from 'node:fs'
 import { FILES, modelFile } from './files.mjs'
 import { machine, machineText } from './machine.mjs'
+import { bandwidth } from './measures/bandwidth.mjs'
+import { contention } from './measures/contention.mjs'
+import { defaults } from './measures/defaults.mjs'
+import { sampler } from './measures/sampler.mjs'
 import { speed } from './measures/speed.mjs'
+import { firstToken, load, memory } from './measures/start.mjs'
 import { HELP, readOptions, UsageError } from './pure/options.mjs'
 import { report } from './report.mjs'
 import { Run } from './run.mjs'
@@ -31,11 +36,26 @@ async function bench(options) {
   const run = new Run(options)
   const facts = machine()
   console.error(machineText(facts, options))
-  const wanted = (...measures) => measures.some((measure) => options.only.includes(measure))
-  for (const name of options.files ?? Object.keys(FILES).filter((name) => FILES[name].bar)) {
-    for (const threads of options.threads) if (wanted('prefill', 'decode')) await speed(run, modelFile(name), threads)
-  }
+  const names = options.files ?? Object.keys(FILES).filter((name) => FILES[name].bar)
+  await measure(run, names.map(modelFile))
   console.log(`${machineText(facts, options)}\n\n${report(run)}`)
   if (options.json) writeFileSync(options.json, `${JSON.stringify({ machine: facts, options, engines: run.engineFacts, figures: run.figures }, null, 1)}\n`)
   process.exit()
+}
+
+/** Everything that is asked for. What does not depend on the model's size is measured with the first file, or one made for it. */
+async function measure(run, files) {
+  const { only, threads } = run.options
+  const wanted = (...measures) => measures.some((measure) => only.includes(measure))
+  const most = Math.max(...threads)
+  if (wanted('bandwidth')) bandwidth(run)
+  for (const file of files) {
+    for (const count of threads) if (wanted('prefill', 'decode')) await speed(run, file, count)
+    if (wanted('first-token')) await firstToken(run, file, most)
+    if (wanted('load')) await load(run, file, most)
+    if (wanted('memory')) await memory(run, file, most)
+  }
+  if (wanted('sampler')) await sampler(run, modelFile('chain-q8_0'))
+  if (wanted('defaults')) await defaults(run, files[0])
+  if (wanted('contention')) await contention(run, files[0])
 }

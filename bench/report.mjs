@@ -2,24 +2,111 @@
 import { spread } from './pure/statistics.mjs'
 import { figure, table } from './pure/table.mjs'
 import { variantText } from './run.mjs'
+import { WINDOW } from './measures/start.mjs'
 
 const PEERS = ['node-llama-cpp', 'llama.cpp']
 
 /** @param {import('./run.mjs').Run} run */
 export function report(run) {
   const engines = Object.entries(run.engineFacts).map(([name, { isa, backend }]) => `${name}: ${backend}, ${isa}`)
-  return [engines.join('; '), ...speeds(run)].filter(Boolean).join('\n\n')
+  return [engines.join('; '), ...sections.flatMap((section) => section(run))].filter(Boolean).join('\n\n')
 }
 
-/** A table for each measure that is a rate: a row for each file and thread count. */
-function speeds(run) {
-  const measures = [...new Set(run.figures.filter(({ unit }) => unit === 'tok/s').map(({ measure }) => measure))]
+const sections = [bandwidth, rates, times, memory, sampler, defaults, contention, crossing]
+
+function bandwidth(run) {
+  const rows = measured(run, /^bandwidth$/).map(({ threads, median, best, values }) => [String(threads), median, best, Math.min(...values)])
+  return titled('read bandwidth, GB/s', ['threads', 'best', 'of', 'least'], rows)
+}
+
+/** Prefill and decode: a row for each file and thread count, decode beside its limit. */
+function rates(run) {
+  const limit = (threads) => measured(run, /^bandwidth$/).find((figure) => figure.threads === threads)?.median
+  return tables(run, /^(prefill \d+|decode)$/, (peers) => ['limit', 'wick / limit', ...(peers.length > 0 ? ['peers at'] : [])], (cell, peers) => {
+    const { measure, file, threads } = cell[0]
+    const most = measure === 'decode' && limit(threads) && file.decodeBytes ? (limit(threads) * 1e9) / file.decodeBytes : undefined
+    const at = peers.map((name) => variantText(find(cell, name)?.variant)).join(' / ')
+    return [most, most && find(cell, 'wick')?.median / most, ...(peers.length > 0 ? [at] : [])]
+  })
+}
+
+function times(run) {
+  return tables(run, /^(load and first token|first token after \d+)$/)
+}
+
+/** A table for each measure that engines share: their medians, wick's ratio to each peer, and what `more` adds. */
+function tables(run, pattern, moreHeader = () => [], more = () => []) {
+  const measures = [...new Set(measured(run, pattern).map(({ measure }) => measure))]
   return measures.map((measure) => {
     const figures = run.figures.filter((figure) => figure.measure === measure)
     const peers = PEERS.filter((name) => figures.some(({ engine }) => engine === name))
-    const header = ['file', 'threads', 'wick', ...peers, ...peers.map((name) => `wick / ${name}`), 'peers at', 'rounds', 'spread']
-    return `${measure}, tok/s\n\n${table(header, cells(figures).map((cell) => speedRow(cell, peers)))}`
+    const header = ['file', 'threads', 'wick', ...peers, ...peers.map((name) => `wick / ${name}`), ...moreHeader(peers), 'rounds', 'spread, %']
+    const rows = cells(figures).map((cell) => [
+      cell[0].file.name,
+      String(cell[0].threads),
+      find(cell, 'wick')?.median,
+      ...peers.map((name) => find(cell, name)?.median),
+      ...peers.map((name) => find(cell, 'wick')?.median / find(cell, name)?.median),
+      ...more(cell, peers),
+      cell.map(({ values }) => values.length).join(' / '),
+      cell.map(({ values }) => figure(spread(values) * 100)).join(' / '),
+    ])
+    return `${measure}, ${figures[0].unit}\n\n${table(header, rows)}`
   })
+}
+
+function memory(run) {
+  const rows = measured(run, /^resident$/).map(({ file, threads, engine, median }) => {
+    const of = (measure) => run.figures.find((one) => one.measure === measure && one.file === file && one.engine === engine && one.threads === threads)?.median
+    const needed = (file.bytes + WINDOW * (file.kvBytes ?? NaN)) / 1e6
+    const node = of('Node before the load')
+    return [file.name, engine, median, of('resident peak'), node, needed, median / needed, (median - node) / needed]
+  })
+  return titled('resident memory, MB', ['file', 'engine', 'resident', 'peak', 'Node before', 'file + KV', 'resident / (file + KV)', 'without Node'], rows)
+}
+
+function sampler(run) {
+  const rows = measured(run, /^token, greedy$/).map(({ engine, median }) => {
+    const chain = measured(run, /^token, chain$/).find((figure) => figure.engine === engine)?.median
+    return [engine, median, chain, chain && chain - median]
+  })
+  return titled('a token of 151,936 logits, µs, 1 thread', ['engine', 'greedy', 'with the chain', 'difference'], rows)
+}
+
+function defaults(run) {
+  const figures = measured(run, /^defaults: /)
+  const rows = figures.map(({ measure, engine, median }) => {
+    const best = Math.max(...figures.filter((one) => one.measure === measure && one.engine.split(',')[0] === engine.split(',')[0]).map((one) => one.median))
+    return [measure.slice('defaults: '.length), engine, median, median / best]
+  })
+  return titled(`default thread count beside others, tok/s, ${figures[0]?.file.name}`, ['measure', 'engine, threads', 'tok/s', 'of the best'], rows)
+}
+
+function contention(run) {
+  const figures = measured(run, /^contention$/)
+  const rows = figures.map(({ engine, median, unit, bar, note }) => [engine, `${figure(median)} ${unit}`, bar, note])
+  return titled(`contention, wick, ${figures[0]?.file.name}`, ['situation', 'value', 'bar', ''], rows)
+}
+
+function crossing(run) {
+  const cpu = measured(run, /^crossing CPU/).map(({ measure, engine, median, values }) => [measure.slice('crossing CPU, '.length), engine, median, spread(values) * 100])
+  const late = measured(run, /^crossing latency/).map(({ measure, engine, median, p99 }) => [measure.slice('crossing latency, '.length), engine, median, p99])
+  return [
+    ...titled("CPU of all threads a token, beyond the engine's own work, µs", ['burst', 'way', 'µs', 'spread, %'], cpu),
+    ...titled('from sampled to seen in JavaScript, µs', ['event loop', 'way', 'median', 'p99'], late),
+  ]
+}
+
+function measured(run, pattern) {
+  return run.figures.filter(({ measure }) => pattern.test(measure))
+}
+
+function titled(title, header, rows) {
+  return rows.length > 0 ? [`${title}\n\n${table(header, rows)}`] : []
+}
+
+function find(cell, name) {
+  return cell.find(({ engine }) => engine === name)
 }
 
 /** Figures of one file at one thread count, together. */
@@ -30,19 +117,4 @@ function cells(figures) {
     found.set(key, [...(found.get(key) ?? []), one])
   }
   return [...found.values()]
-}
-
-function speedRow(cell, peers) {
-  const of = (name) => cell.find(({ engine }) => engine === name)
-  const wick = of('wick')?.median
-  return [
-    cell[0].file.name,
-    String(cell[0].threads),
-    wick,
-    ...peers.map((name) => of(name)?.median),
-    ...peers.map((name) => wick / of(name)?.median),
-    peers.map((name) => variantText(of(name)?.variant)).join(' / '),
-    cell.map(({ values }) => values.length).join(' / '),
-    cell.map(({ values }) => `${figure(spread(values) * 100)} %`).join(' / '),
-  ]
 }

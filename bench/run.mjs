@@ -9,6 +9,7 @@ import { figure } from './pure/table.mjs'
  * @property {string} engine
  * @property {object} [variant]
  * @property {string} unit
+ * @property {boolean} [less] whether less is better
  * @property {number[]} values one a round
  * @property {number} median
  */
@@ -40,7 +41,7 @@ export class Run {
   }
 
   /** Tells who waits what was just measured. */
-  progress({ measure, file, threads }, engine, variant, value, unit) {
+  progress({ measure, file, threads, unit }, engine, variant, value) {
     const at = [file?.name, threads && `${threads} ${threads === 1 ? 'thread' : 'threads'}`].filter(Boolean).join(', ')
     console.error(`${measure}${at && ` · ${at}`} · ${[engine, variantText(variant)].filter(Boolean).join(', ')}: ${figure(value)} ${unit}`)
   }
@@ -48,7 +49,5 @@ export class Run {
 
 /** A variant in a word or two. */
 export function variantText(variant) {
-  if (!variant) return ''
-  const { flashAttention, batchSize } = variant
-  return `fa ${flashAttention ? 'on' : 'off'}, ub ${batchSize}`
+  return variant ? `fa ${variant.flashAttention ? 'on' : 'off'}, ub ${variant.batchSize}` : ''
 }

@@ -39,3 +39,23 @@ export function variantsOf(name, batchSizes) {
   if (name === 'wick') return [undefined]
   return batchSizes.flatMap((batchSize) => [false, true].map((flashAttention) => ({ flashAttention, batchSize })))
 }
+
+/**
+ * Engines that are open, in each of their variants, as contestants.
+ * @param {import('./engine.mjs').Engine[]} engines
+ * @param {number[]} batchSizes
+ * @param {(engine: import('./engine.mjs').Engine) => Promise<number>} measure
+ * @returns {import('../contest.mjs').Contestant[]}
+ */
+export function contestants(engines, batchSizes, measure) {
+  return engines.flatMap((engine) =>
+    variantsOf(engine.name, batchSizes).map((variant) => ({
+      engine: engine.name,
+      variant,
+      run: async () => {
+        if (variant) await engine.call('configure', { variant })
+        return measure(engine)
+      },
+    })),
+  )
+}
