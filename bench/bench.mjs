@@ -1,13 +1,16 @@
 // wick beside its peers. `npm run bench -- --help` says how, README.md what the figures are.
 import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { FILES, modelFile } from './files.mjs'
 import { machine, machineText } from './machine.mjs'
 import { bandwidth } from './measures/bandwidth.mjs'
 import { contention } from './measures/contention.mjs'
+import { crossing } from './measures/crossing.mjs'
 import { defaults } from './measures/defaults.mjs'
 import { sampler } from './measures/sampler.mjs'
 import { speed } from './measures/speed.mjs'
 import { firstToken, load, memory } from './measures/start.mjs'
+import { root } from './paths.mjs'
 import { HELP, readOptions, UsageError } from './pure/options.mjs'
 import { report } from './report.mjs'
 import { Run } from './run.mjs'
@@ -58,4 +61,5 @@ async function measure(run, files) {
   if (wanted('sampler')) await sampler(run, modelFile('chain-q8_0'))
   if (wanted('defaults')) await defaults(run, files[0])
   if (wanted('contention')) await contention(run, files[0])
+  if (wanted('crossing')) await crossing(run, join(root, 'models/ember.gguf'))
 }

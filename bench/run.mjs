@@ -19,11 +19,16 @@ export class Run {
   figures = []
   /** What engines say of themselves, by name. */
   engineFacts = {}
-  #salts = 0
+  salts = { next: 0 }
 
   /** @param {import('./pure/options.mjs').Options} options */
   constructor(options) {
     this.options = options
+  }
+
+  /** The same run under other options: what it measures is in both. */
+  with(options) {
+    return Object.assign(Object.create(this), { options: { ...this.options, ...options } })
   }
 
   /** @param {Figure} value */
@@ -37,7 +42,7 @@ export class Run {
 
   /** Numbers no two prompts of a run share. */
   salt() {
-    return this.#salts++
+    return this.salts.next++
   }
 
   /** Tells who waits what was just measured. */

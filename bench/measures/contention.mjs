@@ -5,7 +5,8 @@
 import { spawn } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { record } from '../contest.mjs'
-import { Engine, ownChild } from '../engines/engine.mjs'
+import { ownChild } from '../engines/engine.mjs'
+import { startEngine } from '../engines/open.mjs'
 import { median } from '../pure/statistics.mjs'
 import { opened } from './defaults.mjs'
 import { controlGroup } from './control-group.mjs'
@@ -16,11 +17,13 @@ const answers = { short: 16, long: 48 }
 const IDLE_MS = 60_000
 
 /**
- * @param {import('../run.mjs').Run} run
+ * Nothing is put in front of these processes: with real-time priority nobody else would be in the way.
+ * @param {import('../run.mjs').Run} whole
  * @param {import('../files.mjs').ModelFile} file
  */
-export async function contention(run, file) {
-  if (!run.options.engines.includes('wick')) return
+export async function contention(whole, file) {
+  if (!whole.options.engines.includes('wick')) return
+  const run = whole.with({ under: [] })
   const [idle] = await opened(run, 'wick', file, [undefined])
   const rest = idleCpu(run, file, idle)
   const cores = availableParallelism()
@@ -77,8 +80,7 @@ async function underQuota(run, file) {
   const group = controlGroup(1.5)
   if (typeof group === 'string') return unmeasured(run, file, 'quota of 1.5 cores', group)
   const [free] = await opened(run, 'wick', file, [1])
-  // Real-time priority is beyond a quota, so nothing is put in front here.
-  const engine = new Engine('wick', { ...run.options, under: [] }, { prefix: group.prefix })
+  const engine = startEngine(run, 'wick', group.prefix)
   try {
     const { facts } = await engine.call('open', { file: file.path, contextTokens: 512 })
     await engine.call('answer', { promptTokens: 16, vocab: file.vocab, count: 4, salt: run.salt() })
@@ -120,15 +122,24 @@ async function twoModels(run, file) {
   }
 }
 
-/** CPU time of a process whose model has answered and waits; measured beside all the rest. */
+/**
+ * CPU time of wick's threads in a process whose model has answered and waits, measured beside all the rest. Node's own threads are
+ * told apart: V8 collects garbage while it is idle.
+ */
 async function idleCpu(run, file, { engine }) {
+  const now = () => {
+    const threads = threadCpuMs(engine.pid)
+    const sum = (own) => threads.filter(({ name }) => name.startsWith('wick-') === own).reduce((ms, thread) => ms + thread.ms, 0)
+    return { at: performance.now(), own: sum(true), node: sum(false) }
+  }
   try {
-    // What the answer left to be done, by the garbage collector too.
     await pause(1000)
-    const [began, before] = [performance.now(), threadCpuMs(engine.pid)]
+    const before = now()
     await pause(IDLE_MS)
-    const perMinute = ((threadCpuMs(engine.pid) - before) * 60_000) / (performance.now() - began)
-    run.add({ measure: 'contention', file, engine: 'idle for a minute, CPU', unit: 'ms', values: [perMinute], median: perMinute, bar: '< 10' })
+    const after = now()
+    const perMinute = (key) => ((after[key] - before[key]) * 60_000) / (after.at - before.at)
+    const note = `and ${perMinute('node').toFixed(0)} ms of Node's own`
+    run.add({ measure: 'contention', file, engine: "idle for a minute, CPU of wick's threads", unit: 'ms', values: [perMinute('own')], median: perMinute('own'), bar: '< 10', note })
   } finally {
     await engine.end()
   }
