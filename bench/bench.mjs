@@ -10,7 +10,7 @@ import { defaults } from './measures/defaults.mjs'
 import { sampler } from './measures/sampler.mjs'
 import { speed } from './measures/speed.mjs'
 import { firstToken, load, memory } from './measures/start.mjs'
-import { root } from './paths.mjs'
+import { given, root } from './paths.mjs'
 import { HELP, readOptions, UsageError } from './pure/options.mjs'
 import { report } from './report.mjs'
 import { Run } from './run.mjs'
@@ -18,7 +18,7 @@ import { Run } from './run.mjs'
 const asked = arguments_()
 if (asked === 'help') console.log(HELP)
 else if (asked === 'help-files') for (const [name, { about, bar }] of Object.entries(FILES)) console.log(`${name.padEnd(18)} ${about}${bar ? ' (default)' : ''}`)
-else await bench(asked)
+else await bench(asked).catch(refuse)
 
 function arguments_() {
   try {
@@ -40,9 +40,11 @@ async function bench(options) {
   const facts = machine()
   console.error(machineText(facts, options))
   const names = options.files ?? Object.keys(FILES).filter((name) => FILES[name].bar)
-  await measure(run, names.map(modelFile))
+  const files = []
+  for (const name of names) files.push(await modelFile(name))
+  await measure(run, files)
   console.log(`${machineText(facts, options)}\n\n${report(run)}`)
-  if (options.json) writeFileSync(options.json, `${JSON.stringify({ machine: facts, options, engines: run.engineFacts, figures: run.figures }, null, 1)}\n`)
+  if (options.json) writeFileSync(given(options.json), `${JSON.stringify({ machine: facts, options, engines: run.engineFacts, figures: run.figures }, null, 1)}\n`)
   process.exit()
 }
 
@@ -58,7 +60,7 @@ async function measure(run, files) {
     if (wanted('load')) await load(run, file, most)
     if (wanted('memory')) await memory(run, file, most)
   }
-  if (wanted('sampler')) await sampler(run, modelFile('chain-q8_0'))
+  if (wanted('sampler')) await sampler(run, await modelFile('chain-q8_0'))
   if (wanted('defaults')) await defaults(run, files[0])
   if (wanted('contention')) await contention(run, files[0])
   if (wanted('crossing')) await crossing(run, join(root, 'models/ember.gguf'))

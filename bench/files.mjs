@@ -5,8 +5,9 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
-import { cache, root } from './paths.mjs'
+import { basename, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { cache, given, root } from './paths.mjs'
 import { UsageError } from './pure/options.mjs'
 
 /**
@@ -33,7 +34,6 @@ export const FILES = {
   'tinyllama-q8_0': { ...tinyllama, dtype: 'q8_0', embeddingBytes: q8(32_000 * 2048), about: 'TinyLlama-1.1B, 1.17 GB' },
   'tinyllama-q4_0': { ...tinyllama, dtype: 'q4_0', embeddingBytes: q4(32_000 * 2048), about: 'TinyLlama-1.1B, 620 MB' },
   'chain-q8_0': { shape: 'chain', dtype: 'q8_0', vocab: 151_936, kvBytes: 2 * 32 * 2, embeddingBytes: q8(151_936 * 64), about: 'one small layer under 151,936 logits, for the sampler' },
-  'tiny-q8_0': { shape: 'tiny', dtype: 'q8_0', vocab: 512, kvBytes: 2 * 32 * 2, embeddingBytes: q8(512 * 64), about: 'one small layer, for what a token costs beside the model' },
 }
 
 /**
@@ -50,9 +50,9 @@ export const FILES = {
 /**
  * A file of the table, made where it is missing, or any `.gguf` file by its path.
  * @param {string} name
- * @returns {ModelFile}
+ * @returns {Promise<ModelFile>}
  */
-export function modelFile(name) {
+export async function modelFile(name) {
   const known = FILES[name]
   if (!known) return foreign(name)
   const path = join(cache, `${name}.gguf`)
@@ -61,12 +61,17 @@ export function modelFile(name) {
   return { name, path, bytes, vocab: known.vocab, decodeBytes: bytes - known.embeddingBytes, kvBytes: known.kvBytes, long: known.long ?? false }
 }
 
-function foreign(name) {
-  if (!name.endsWith('.gguf') || !existsSync(name)) {
+/** wick reads what the table would say; which bytes a token reads is not known of every architecture. */
+async function foreign(name) {
+  const path = given(name)
+  if (!name.endsWith('.gguf') || !existsSync(path)) {
     throw new UsageError(`--file has ${name}, which is neither a .gguf file nor one of ${Object.keys(FILES).join(', ')}.`)
   }
-  // Every vocabulary in use has these ids.
-  return { name: basename(name), path: resolve(name), bytes: statSync(name).size, vocab: 32_000, long: false }
+  const { load } = await import(pathToFileURL(join(root, 'dist/index.js')).href)
+  const model = await load(path, { vocabOnly: true })
+  const { vocabSize } = model.info
+  await model.close()
+  return { name: basename(name), path, bytes: statSync(path).size, vocab: vocabSize, long: false }
 }
 
 function make(path, { shape, dtype }) {

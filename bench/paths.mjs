@@ -1,6 +1,6 @@
 /** Where things are. */
 import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The bench's own folder. */
@@ -14,3 +14,8 @@ export const sharedCache = process.env['WICK_CACHE'] || join(homedir(), '.cache/
 
 /** What the bench keeps: model files, built peers and programs. */
 export const cache = join(sharedCache, 'bench')
+
+/** A path as whoever called npm meant it: npm runs scripts in the package's folder. */
+export function given(path) {
+  return resolve(process.env['INIT_CWD'] ?? process.cwd(), path)
+}

@@ -1,4 +1,5 @@
 /** The command line of `npm run bench`. */
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 /** What can be measured, in the order it is. */
@@ -22,7 +23,7 @@ each figure is. Tables go to stdout, progress to stderr.
   --cpu NAME        avx2 or native: instructions that every engine may use (default avx2)
   --under COMMAND   put in front of every engine's process: "chrt -f 10", "taskset -c 0,1"
   --json FILE       writes every value of every round too
-  --smoke           measures wick alone on a tiny file, in seconds, to see that the bench works
+  --smoke           measures wick alone on the model that ships with it, in seconds, to see that the bench works
   --help            this text
   --help-files      the files`
 
@@ -36,10 +37,9 @@ each figure is. Tables go to stdout, progress to stderr.
  * @property {number[] | undefined} prompts
  * @property {number} rounds
  * @property {number} seconds
- * @property {'avx2' | 'native'} cpu
+ * @property {string} cpu avx2 or native
  * @property {string[]} under
  * @property {string | undefined} json
- * @property {boolean} smoke
  */
 
 /** A command line that cannot be followed; `message` says why. */
@@ -70,20 +70,27 @@ export function readOptions(args) {
   const values = parsed(args)
   if (values.help) return 'help'
   if (values['help-files']) return 'help-files'
+  const standard = values.smoke ? SMOKE : STANDARD
   return {
-    only: choices('--only', values.only, MEASURES) ?? MEASURES,
-    files: list(values.file),
-    engines: choices('--engines', values.engines, ENGINES) ?? ENGINES,
-    threads: list(values.threads)?.map((value) => integer('--threads', value)) ?? [1, 2],
-    prompts: list(values.prompt)?.map((value) => integer('--prompt', value)),
-    rounds: integer('--rounds', values.rounds ?? '3'),
+    only: choices('--only', values.only ?? standard.only, MEASURES),
+    files: list(values.file ?? standard.file),
+    engines: choices('--engines', values.engines ?? standard.engines, ENGINES),
+    threads: list(values.threads ?? standard.threads).map((value) => integer('--threads', value)),
+    prompts: list(values.prompt ?? standard.prompt)?.map((value) => integer('--prompt', value)),
+    rounds: integer('--rounds', values.rounds ?? standard.rounds),
     seconds: integer('--seconds', values.seconds ?? '40'),
-    cpu: /** @type {'avx2' | 'native'} */ (choices('--cpu', values.cpu, ['avx2', 'native'])?.[0] ?? 'avx2'),
+    cpu: oneOf('--cpu', values.cpu ?? standard.cpu, ['avx2', 'native']),
     under: values.under?.split(/\s+/).filter(Boolean) ?? [],
     json: values.json,
-    smoke: values.smoke ?? false,
   }
 }
+
+const EMBER = fileURLToPath(new URL('../../models/ember.gguf', import.meta.url))
+
+const STANDARD = { only: MEASURES.join(), engines: ENGINES.join(), threads: '1,2', rounds: '3', cpu: 'avx2' }
+
+/** `native`: it is to run on machines of any kind. */
+const SMOKE = { only: 'prefill,decode,first-token,load,memory', file: EMBER, engines: 'wick', threads: '1', prompt: '64', rounds: '1', cpu: 'native' }
 
 function parsed(args) {
   try {
@@ -97,13 +104,17 @@ function list(value) {
   return value?.split(',').map((item) => item.trim()).filter(Boolean)
 }
 
+/** Some of what is known, in its order. */
 function choices(flag, value, known) {
   const chosen = list(value)
-  const stranger = chosen?.find((item) => !known.includes(item))
-  if (stranger !== undefined || chosen?.length === 0) {
-    throw new UsageError(`${flag} has ${stranger ?? 'nothing'}; it takes ${known.join(', ')}.`)
-  }
-  return chosen && known.filter((item) => chosen.includes(item))
+  const stranger = chosen.find((item) => !known.includes(item))
+  if (stranger !== undefined || chosen.length === 0) throw new UsageError(`${flag} has ${stranger ?? 'nothing'}; it takes ${known.join(', ')}.`)
+  return known.filter((item) => chosen.includes(item))
+}
+
+function oneOf(flag, value, known) {
+  if (!known.includes(value)) throw new UsageError(`${flag} is ${value}; it takes ${known.join(' or ')}.`)
+  return value
 }
 
 function integer(flag, value) {

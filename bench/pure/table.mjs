@@ -1,20 +1,29 @@
 /** Text tables, as Markdown has them, so that what is printed can be pasted into docs. */
 
 /**
- * Rows under a header; numbers to the right.
+ * Rows under a header; numbers to the right. A column that no row has anything in is left out.
  * @param {readonly string[]} header
  * @param {readonly (readonly (string | number | undefined)[])[]} rows
+ * @returns {string}
  */
 export function table(header, rows) {
-  const cells = [header, ...rows.map((row) => header.map((_, column) => text(row[column])))]
-  const widths = header.map((_, column) => Math.max(3, ...cells.map((row) => row[column].length)))
-  const right = header.map((_, column) => rows.length > 0 && rows.every((row) => row[column] === undefined || typeof row[column] === 'number'))
-  const line = (row) => `| ${row.map((cell, at) => (right[at] ? cell.padStart(widths[at]) : cell.padEnd(widths[at]))).join(' | ')} |`
-  const rule = `|${widths.map((width, at) => '-'.repeat(width + 1) + (right[at] ? ':' : '-')).join('|')}|`
-  return [line(cells[0]), rule, ...cells.slice(1).map(line)].join('\n')
+  const columns = header.flatMap((title, at) => {
+    const values = rows.map((row) => row[at])
+    if (values.length > 0 && values.every((value) => value === undefined)) return []
+    const cells = [title, ...values.map(text)]
+    const width = Math.max(3, ...cells.map((cell) => cell.length))
+    const right = values.length > 0 && values.every((value) => value === undefined || typeof value === 'number')
+    return [{ cells: cells.map((cell) => (right ? cell.padStart(width) : cell.padEnd(width))), rule: '-'.repeat(width + 1) + (right ? ':' : '-') }]
+  })
+  const line = (_, row) => `| ${columns.map(({ cells }) => cells[row]).join(' | ')} |`
+  const [head, ...lines] = [header, ...rows].map(line)
+  return [head, `|${columns.map(({ rule }) => rule).join('|')}|`, ...lines].join('\n')
 }
 
-/** Three figures are enough for a measurement. */
+/**
+ * Three figures are enough for a measurement; what is not a number is a dash.
+ * @param {number} value
+ */
 export function figure(value) {
   if (!Number.isFinite(value)) return '—'
   if (value === 0) return '0'

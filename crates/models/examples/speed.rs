@@ -59,8 +59,8 @@ const TINYLLAMA: Shape = Shape {
     rope_base: 1e4,
 };
 
-/// All there are. `chain` is next to nothing but a vocabulary, for the time of the sampler; `tiny` is for what is neither.
-const SHAPES: [Shape; 5] = [
+/// All there are. `chain` is next to nothing but a vocabulary, for the time of the sampler.
+const SHAPES: [Shape; 4] = [
     TINYLLAMA,
     Shape {
         name: "qwen3-0.6b",
@@ -76,12 +76,18 @@ const SHAPES: [Shape; 5] = [
         rope_base: 1e6,
     },
     Shape { name: "llama-267m", layers: 16, hidden: 1024, ffn: 3072, heads: 16, kv_heads: 8, ..TINYLLAMA },
-    Shape { name: "chain", vocab: 151_936, ..SMALL },
-    SMALL,
+    Shape {
+        name: "chain",
+        layers: 1,
+        hidden: 64,
+        ffn: 128,
+        heads: 2,
+        kv_heads: 1,
+        head_dim: 32,
+        vocab: 151_936,
+        ..TINYLLAMA
+    },
 ];
-
-const SMALL: Shape =
-    Shape { name: "tiny", layers: 1, hidden: 64, ffn: 128, heads: 2, kv_heads: 1, head_dim: 32, vocab: 512, ..TINYLLAMA };
 
 /// The tensors in file order, all of one type or mixed as Q4_K_M is.
 fn tensors(shape: &Shape, all: Option<DType>) -> Vec<(String, TensorInfo)> {
