@@ -1,5 +1,6 @@
 //! A block of one column with a few rows, from the file's own layout.
 
+mod four_bits;
 mod kquants;
 mod short;
 mod six_bits;
@@ -7,7 +8,7 @@ mod tables;
 
 use std::arch::x86_64::*;
 
-use super::super::format::{Format, Q4_0, Q6K, Q8_0};
+use super::super::format::{Format, Q6K, Q8_0};
 use super::few::Row;
 
 /// A type whose blocks are multiplied as they are.
@@ -71,7 +72,12 @@ impl Dots for Q6K {
             let apart = _mm256_cvtepi8_epi16(_mm_shuffle_epi8(scales, order));
             let in_order = _mm256_cvtepi8_epi16(scales);
             let (nibble, two) = (_mm256_set1_epi8(15), _mm256_set1_epi8(3));
-            let mut sums = [_mm256_setzero_si256(); M];
+            // The elements' offset, -32, in the scales.
+            let offset = _mm256_slli_epi16::<5>(_mm256_sub_epi16(_mm256_setzero_si256(), in_order));
+            let mut sums = [offset; M];
+            for r in 0..M {
+                sums[r] = _mm256_madd_epi16(offset, load(x[r].sums));
+            }
             for h in 0..2 {
                 let (first, second) = (load(block.add(64 * h)), load(block.add(64 * h + 32)));
                 let high = load(block.add(128 + 32 * h));
@@ -87,22 +93,7 @@ impl Dots for Q6K {
                     add_scaled(&mut sums, q, spread(apart, 4 * h + i), &x, 128 * h + 32 * i);
                 }
             }
-            for r in 0..M {
-                let offset = _mm256_madd_epi16(in_order, load(x[r].sums));
-                sums[r] = _mm256_sub_epi32(sums[r], _mm256_slli_epi32::<5>(offset));
-            }
             (sums, [_mm_setzero_si128(); M])
-        }
-    }
-}
-
-impl Dots for Q4_0 {
-    #[inline(always)]
-    unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
-        // SAFETY: a block and its groups.
-        unsafe {
-            let q = _mm256_sub_epi8(nibbles(block.add(2)), _mm256_set1_epi8(8));
-            (signed(q, &x), [_mm_setzero_si128(); M])
         }
     }
 }

@@ -127,10 +127,13 @@ impl<F: Dots> Octets for F {
     }
 }
 
-/// Asks memory for what comes [`AHEAD`] of the block at byte `at` of a column.
+/// Asks memory for what comes [`AHEAD`] of the block at byte `at` of a column; of blocks of less than a line, once a line.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn ask<F: Format>(column: *const u8, at: usize) {
+    if at.wrapping_neg() % 64 >= F::BYTES {
+        return;
+    }
     for line in (0..F::BYTES).step_by(64) {
         _mm_prefetch::<_MM_HINT_T0>(column.wrapping_add(at + AHEAD + line).cast());
     }

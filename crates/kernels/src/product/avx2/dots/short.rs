@@ -1,8 +1,8 @@
-//! Types of 32 elements with a minimum or a fifth bit.
+//! Types of 32 elements with a fifth bit.
 
 use std::arch::x86_64::*;
 
-use super::super::super::format::{Q4_1, Q5_0, Q5_1};
+use super::super::super::format::{Q5_0, Q5_1};
 use super::super::few::Row;
 use super::{Dots, load, nibbles, signed};
 
@@ -32,14 +32,6 @@ unsafe fn with_minimum<const M: usize>(q: __m256i, x: &[Row; M]) -> ([__m256i; M
         }
     }
     (sums, mins)
-}
-
-impl Dots for Q4_1 {
-    #[inline(always)]
-    unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
-        // SAFETY: a block and its groups.
-        unsafe { with_minimum(nibbles(block.add(4)), &x) }
-    }
 }
 
 impl Dots for Q5_0 {
