@@ -10,6 +10,8 @@ mod avx512;
 mod exact;
 mod format;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod streams;
 
 use std::ops::Range;
 
@@ -70,7 +72,7 @@ pub unsafe fn product(isa: Isa, dtype: DType, bytes: &[u8], n: usize, x: &Activa
             return product(&call);
         }
         #[cfg(target_arch = "x86_64")]
-        if let Some(product) = avx512::known(dtype).filter(|_| isa.kind() == Kind::Avx512 && x.rows() >= avx512::MANY) {
+        if let Some(product) = avx512::known(dtype, x.rows()).filter(|_| isa.kind() == Kind::Avx512) {
             return product(&call);
         }
         by_type!(dtype, F => run::<F>(isa, &call), _ => unreachable!("a type with a grid"))

@@ -4,13 +4,12 @@ mod dots;
 pub(super) mod exact;
 mod few;
 mod panel;
-mod streams;
 
 use std::arch::x86_64::*;
 use std::cell::RefCell;
 
 use super::format::{Format, Mins, Scale};
-use super::{COLUMNS, Call};
+use super::{COLUMNS, Call, streams};
 pub(super) use few::Octets;
 use panel::Panel;
 

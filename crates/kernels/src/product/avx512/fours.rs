@@ -8,6 +8,8 @@ use super::panel::{Panel, bytes_to, halves, low_halves, turned16, turned32};
 
 /// A weight type whose blocks can be made panels.
 pub(super) trait Fours: Format {
+    /// From so many rows on this is faster than what AVX2 does.
+    const FROM: usize = 5;
     /// Elements that share a scale, of long groups.
     const SHARED: usize = 32;
     /// What is to be taken off elements, where minimums are an offset.
@@ -124,6 +126,7 @@ impl Fours for Q6K {
 }
 
 impl Fours for Q4_0 {
+    const FROM: usize = 2;
     const OFFSET: i32 = 8;
 
     #[inline(always)]
@@ -140,6 +143,7 @@ impl Fours for Q4_0 {
 }
 
 impl Fours for Q8_0 {
+    const FROM: usize = 4;
     const OFFSET: i32 = 128;
 
     #[inline(always)]

@@ -1,7 +1,8 @@
 //! Products with AVX-512 VNNI: vectors of sixteen columns.
 //!
 //! Blocks of sixteen columns are interleaved, a stretch of 256 elements at a time, and all rows are multiplied with that panel
-//! while it lies in the nearest cache.
+//! while it lies in the nearest cache. Meanwhile the next stretch is asked for: a tile of rows takes so long that the processor
+//! does not see what it will have to read after it.
 
 mod fours;
 mod panel;
@@ -15,16 +16,17 @@ use wick_weights::DType;
 
 use super::Call;
 use super::format::{Q4_0, Q4K, Q5K, Q6K, Q8_0};
+use super::streams::Streams;
 use fours::Fours;
 use panel::{Panel, STRETCH};
 use rows::Slice;
-use tile::tile;
-
-/// From so many rows on these products are faster than AVX2's.
-pub(super) const MANY: usize = 8;
+use tile::{Ahead, tile};
 
 /// Columns computed side by side.
 const LANES: usize = 16;
+
+/// Up to so many rows what counts is how fast memory is read, and columns are read as streams.
+const FEW: usize = 8;
 
 /// Rows of a tile: as many as registers hold sums of.
 const TILE: usize = 8;
@@ -32,19 +34,20 @@ const TILE: usize = 8;
 /// Bytes of rows that are gone through for each panel: about what the second cache has room for.
 const ROWS: usize = 512 << 10;
 
-/// A product.
-///
-/// Safe to call as [`super::product`], where the processor has AVX-512 F, BW, VL and VNNI.
+/// A product: safe to call as [`super::product`], where the processor has AVX-512 F, BW, VL and VNNI.
 type Product = unsafe fn(&Call<'_>);
 
-/// The product with this type, if there is one here.
-pub(super) fn known(dtype: DType) -> Option<Product> {
+/// The product of t rows with this type, if there is one here, and it is faster than AVX2's.
+pub(super) fn known(dtype: DType, t: usize) -> Option<Product> {
+    fn of<F: Fours>(t: usize) -> Option<Product> {
+        (t >= F::FROM).then_some(product::<F>)
+    }
     match dtype {
-        DType::Q4_0 => Some(product::<Q4_0>),
-        DType::Q8_0 => Some(product::<Q8_0>),
-        DType::Q4_K => Some(product::<Q4K>),
-        DType::Q5_K => Some(product::<Q5K>),
-        DType::Q6_K => Some(product::<Q6K>),
+        DType::Q4_0 => of::<Q4_0>(t),
+        DType::Q8_0 => of::<Q8_0>(t),
+        DType::Q4_K => of::<Q4K>(t),
+        DType::Q5_K => of::<Q5K>(t),
+        DType::Q6_K => of::<Q6K>(t),
         _ => None,
     }
 }
@@ -62,62 +65,97 @@ unsafe fn product<F: Fours>(call: &Call<'_>) {
         static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { rows: Vec::new(), y: Vec::new() }) };
     }
     let (t, stretches) = (call.x.rows(), call.x.width.div_ceil(STRETCH));
-    let most = (ROWS / (stretches * size_of::<Slice>())).next_multiple_of(TILE);
+    let most = (ROWS / (stretches * size_of::<Slice>())).max(1).next_multiple_of(TILE);
     SCRATCH.with_borrow_mut(|scratch| {
         for from in (0..t).step_by(most) {
             let t = most.min(t - from);
             rows::set::<F>(call.x, from, t, &mut scratch.rows);
             scratch.y.resize(t, _mm512_setzero_ps());
-            for first in call.columns.clone().step_by(LANES) {
-                scratch.y.fill(_mm512_setzero_ps());
-                let count = LANES.min(call.columns.end - first);
-                // SAFETY: the caller's promise.
-                unsafe {
-                    columns::<F>(call, first, count, scratch);
-                    let mask = ((1u32 << count) - 1) as __mmask16;
-                    for (r, y) in scratch.y.iter().enumerate() {
-                        _mm512_mask_storeu_ps(call.y.add((from + r) * call.n + first), mask, *y);
-                    }
-                }
-            }
+            // SAFETY: the caller's promise.
+            unsafe { if t <= FEW { apart::<F>(call, from, scratch) } else { side_by_side::<F>(call, from, scratch) } }
         }
     });
 }
 
-/// Adds the `count` columns from `first` on of all rows in the scratch.
+/// Columns that lie far apart, each the next of its stream.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn columns<F: Fours>(call: &Call<'_>, first: usize, count: usize, scratch: &mut Scratch) {
+unsafe fn apart<F: Fours>(call: &Call<'_>, from: usize, scratch: &mut Scratch) {
+    for places in Streams::new(call.columns.clone(), call.row_bytes()) {
+        let offsets = places.map(|column| (column - places[0]) as i32);
+        // SAFETY: the caller's promise.
+        unsafe {
+            // What comes next of a column; after its end the next column of its stream comes.
+            columns::<F>(call, places, scratch, |columns, next, bytes| Ahead {
+                pieces: columns.map(|at| at.wrapping_add(next)),
+                bytes,
+            });
+            let offsets = _mm512_loadu_si512(offsets.as_ptr().cast());
+            for (r, y) in scratch.y.iter().enumerate() {
+                _mm512_i32scatter_ps::<4>(call.y.add((from + r) * call.n + places[0]), offsets, *y);
+            }
+        }
+    }
+}
+
+/// Neighbouring columns.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn side_by_side<F: Fours>(call: &Call<'_>, from: usize, scratch: &mut Scratch) {
+    let size = call.row_bytes();
+    for first in call.columns.clone().step_by(LANES) {
+        let mask = ((1u32 << LANES.min(call.columns.end - first)) - 1) as __mmask16;
+        let places = std::array::from_fn(|i| (first + i).min(call.columns.end - 1));
+        // SAFETY: the caller's promise.
+        unsafe {
+            // As much of the next sixteen columns, from the first byte to the last.
+            columns::<F>(call, places, scratch, |columns, next, bytes| {
+                let from = columns[0].wrapping_add(LANES * (size + next - bytes));
+                Ahead { pieces: std::array::from_fn(|i| from.wrapping_add(i * bytes)), bytes }
+            });
+            for (r, y) in scratch.y.iter().enumerate() {
+                _mm512_mask_storeu_ps(call.y.add((from + r) * call.n + first), mask, *y);
+            }
+        }
+    }
+}
+
+/// Multiplies the columns in these places with all rows in the scratch. While a stretch of so many bytes of each column, which
+/// ends at byte `next`, is multiplied, what `ahead` tells is asked for.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn columns<F: Fours>(
+    call: &Call<'_>,
+    places: [usize; LANES],
+    scratch: &mut Scratch,
+    ahead: impl Fn(&[*const u8; LANES], usize, usize) -> Ahead,
+) {
     let (size, t) = (call.row_bytes(), scratch.y.len());
-    // Where fewer columns are left, the last is there more than once.
-    let columns: [&[u8]; LANES] = std::array::from_fn(|i| &call.bytes[(first + i.min(count - 1)) * size..][..size]);
+    let columns = places.map(|column| call.bytes[column * size..][..size].as_ptr());
     let (groups, each) = (call.groups::<F>(), STRETCH / F::GRID.elements());
     let mut panel = Panel::new();
+    scratch.y.fill(_mm512_setzero_ps());
     for (s, g) in (0..groups).step_by(each).enumerate() {
         let groups = each.min(groups - g);
-        let ahead = columns[0].as_ptr().wrapping_add((size + g * F::BYTES) * LANES);
-        for line in (0..LANES * groups * F::BYTES).step_by(64) {
-            _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(line).cast());
-        }
         for i in 0..groups {
-            let blocks = std::array::from_fn(|c| columns[c][(g + i) * F::BYTES..].as_ptr());
             // SAFETY: blocks of sixteen columns.
-            unsafe { F::pack(&blocks, i, &mut panel) };
+            unsafe { F::pack(&columns.map(|column| column.add((g + i) * F::BYTES)), i, &mut panel) };
         }
+        let mut ahead = ahead(&columns, (g + groups) * F::BYTES, groups * F::BYTES);
         for r in (0..t).step_by(TILE) {
             // SAFETY: as many rows as are left, each with a slice of this stretch.
             unsafe {
                 let (x, y) = (scratch.rows.as_ptr().add(s * t + r), scratch.y.as_mut_ptr().add(r));
                 match t - r {
-                    1 => tile::<F, 1>(&panel, groups, x, y),
-                    2 => tile::<F, 2>(&panel, groups, x, y),
-                    3 => tile::<F, 3>(&panel, groups, x, y),
-                    4 => tile::<F, 4>(&panel, groups, x, y),
-                    5 => tile::<F, 5>(&panel, groups, x, y),
-                    6 => tile::<F, 6>(&panel, groups, x, y),
-                    7 => tile::<F, 7>(&panel, groups, x, y),
-                    _ => tile::<F, TILE>(&panel, groups, x, y),
+                    1 => tile::<F, 1>(&panel, groups, x, &ahead, y),
+                    2 => tile::<F, 2>(&panel, groups, x, &ahead, y),
+                    3 => tile::<F, 3>(&panel, groups, x, &ahead, y),
+                    4 => tile::<F, 4>(&panel, groups, x, &ahead, y),
+                    5 => tile::<F, 5>(&panel, groups, x, &ahead, y),
+                    6 => tile::<F, 6>(&panel, groups, x, &ahead, y),
+                    7 => tile::<F, 7>(&panel, groups, x, &ahead, y),
+                    _ => tile::<F, TILE>(&panel, groups, x, &ahead, y),
                 }
             }
+            ahead.bytes = 0;
         }
     }
 }

@@ -3,22 +3,48 @@
 use std::arch::x86_64::*;
 
 use super::super::format::Mins;
+use super::LANES;
 use super::fours::Fours;
 use super::panel::Panel;
 use super::rows::Slice;
 use crate::Grid;
+
+/// What is asked for while a tile is computed: so many bytes in each of these places.
+pub(super) struct Ahead {
+    pub(super) pieces: [*const u8; LANES],
+    pub(super) bytes: usize,
+}
+
+impl Ahead {
+    /// Asks for part `i` of eight.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+    fn part(&self, i: usize) {
+        for piece in &self.pieces[2 * i..2 * i + 2] {
+            for line in (0..self.bytes).step_by(64) {
+                _mm_prefetch::<_MM_HINT_T0>(piece.wrapping_add(line).cast());
+            }
+        }
+    }
+}
 
 /// Adds a stretch of M rows with sixteen columns to `y`.
 ///
 /// # Safety
 /// M slices, room for M vectors, a panel of F with `groups` groups, and the processor has AVX-512 F, BW, VL and VNNI.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-pub(super) unsafe fn tile<F: Fours, const M: usize>(panel: &Panel, groups: usize, x: *const Slice, y: *mut __m512) {
+pub(super) unsafe fn tile<F: Fours, const M: usize>(
+    panel: &Panel,
+    groups: usize,
+    x: *const Slice,
+    ahead: &Ahead,
+    y: *mut __m512,
+) {
     // SAFETY: the caller's promise.
     unsafe {
         match F::GRID {
-            Grid::Long => long::<F, M>(panel, x, y),
-            _ => short::<M>(panel, groups, x, y),
+            Grid::Long => long::<F, M>(panel, x, ahead, y),
+            _ => short::<M>(panel, groups, x, ahead, y),
         }
     }
 }
@@ -49,12 +75,15 @@ unsafe fn add<const M: usize>(sums: &mut [__m512i; M], steps: usize, w: *const _
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn long<F: Fours, const M: usize>(panel: &Panel, x: *const Slice, y: *mut __m512) {
+unsafe fn long<F: Fours, const M: usize>(panel: &Panel, x: *const Slice, ahead: &Ahead, y: *mut __m512) {
     let zero = _mm512_setzero_si512();
     let mut products = [zero; M];
     // SAFETY: M slices and vectors.
     unsafe {
         for j in 0..256 / F::SHARED {
+            if (j * F::SHARED).is_multiple_of(32) {
+                ahead.part(j * F::SHARED / 32);
+            }
             let mut sums = [zero; M];
             if F::MINS == Mins::Offset {
                 for (r, sum) in sums.iter_mut().enumerate() {
@@ -85,11 +114,12 @@ unsafe fn long<F: Fours, const M: usize>(panel: &Panel, x: *const Slice, y: *mut
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn short<const M: usize>(panel: &Panel, groups: usize, x: *const Slice, y: *mut __m512) {
+unsafe fn short<const M: usize>(panel: &Panel, groups: usize, x: *const Slice, ahead: &Ahead, y: *mut __m512) {
     // SAFETY: M slices and vectors.
     unsafe {
         let mut total: [__m512; M] = std::array::from_fn(|r| *y.add(r));
         for g in 0..groups {
+            ahead.part(g);
             let mut sums: [__m512i; M] = std::array::from_fn(|r| four((*x.add(r)).sums.as_ptr().add(g)));
             add(&mut sums, 8, panel.q.as_ptr().add(8 * g), x, 32 * g);
             let d = *panel.d.get_unchecked(g);
