@@ -1,11 +1,10 @@
 //! Keys and values in blocks of positions.
 //!
 //! A block of a layer holds, kv-head by kv-head, the keys of its positions and then the values. Keys lie transposed, (d, 32), so
-//! that the scores of neighbouring positions are neighbouring lanes; values lie (32, d), rows padded to 16. What a task reads of a
-//! block is one piece of memory.
+//! that the scores of neighbouring positions are neighbouring lanes. Values lie (32, d) in panels of 32 columns, rows padded to 16:
+//! they are mixed panel by panel. So what is read of a block is read in the order in which it lies.
 
-use std::ops::Range;
-
+use super::product;
 use super::vector::Vector;
 use crate::Isa;
 use crate::isa::Kind;
@@ -14,7 +13,7 @@ use crate::isa::Kind;
 pub const POSITIONS: usize = 32;
 
 /// Values that share a scale in [`KvType::Q8_0`].
-const GROUP: usize = 32;
+pub(super) const GROUP: usize = 32;
 
 /// How keys and values are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +25,17 @@ pub enum KvType {
     /// Eight bits and a half-precision scale for each 32 elements of a head's key or value, as GGML's type of that name: 8.5 bits an
     /// element, to within half a scale. A scale is 1/127 of the group's largest magnitude, rounded, at most 65504.
     Q8_0,
+}
+
+impl KvType {
+    /// Bytes of an element, scales apart.
+    pub(super) fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+            Self::Q8_0 => 1,
+        }
+    }
 }
 
 /// What a layer keeps, and how.
@@ -40,11 +50,10 @@ pub struct KvLayout {
 }
 
 /// Where the parts of one kv-head are, in bytes from its beginning.
-struct Parts {
-    /// Of the keys' scales.
-    key_scales: usize,
-    values: usize,
-    value_scales: usize,
+pub(super) struct Parts {
+    pub(super) key_scales: usize,
+    pub(super) values: usize,
+    pub(super) value_scales: usize,
     bytes: usize,
 }
 
@@ -59,16 +68,9 @@ impl KvLayout {
         self.head_dim.next_multiple_of(16)
     }
 
-    fn groups(self) -> usize {
-        self.head_dim.div_ceil(GROUP)
-    }
-
-    fn parts(self) -> Parts {
-        let (size, scales) = match self.kv_type {
-            KvType::F32 => (4, 0),
-            KvType::F16 => (2, 0),
-            KvType::Q8_0 => (1, 2 * POSITIONS * self.groups()),
-        };
+    pub(super) fn parts(self) -> Parts {
+        let size = self.kv_type.size();
+        let scales = if self.kv_type == KvType::Q8_0 { 2 * POSITIONS * self.head_dim.div_ceil(GROUP) } else { 0 };
         let key_scales = POSITIONS * self.head_dim * size;
         let values = key_scales + scales;
         let value_scales = values + POSITIONS * self.width() * size;
@@ -173,7 +175,7 @@ unsafe fn write_with<V: Vector>(cache: &Cache<'_>, block: u32, place: usize, key
             unsafe {
                 let head = cache.head(block, head);
                 let (keys, values) = (head, head.add(parts.values));
-                let (key_at, value_at) = (c * POSITIONS + place, place * width + c);
+                let (key_at, value_at) = (c * POSITIONS + place, product::place(place, c, width));
                 match kv_type {
                     KvType::F32 => {
                         scatter(&key[..n], keys.cast::<f32>().add(key_at));
@@ -189,8 +191,7 @@ unsafe fn write_with<V: Vector>(cache: &Cache<'_>, block: u32, place: usize, key
                         head.add(parts.key_scales).cast::<u16>().add(at * POSITIONS + place).write(scale);
                         let (q, scale) = bytes(&value);
                         values.cast::<i8>().add(value_at).copy_from_nonoverlapping(q.as_ptr(), whole);
-                        let scales = head.add(parts.value_scales).cast::<u16>();
-                        scales.add(place * cache.layout.groups() + at).write(scale);
+                        head.add(parts.value_scales).cast::<u16>().add(at * POSITIONS + place).write(scale);
                     }
                 }
             }
@@ -259,64 +260,6 @@ fn bytes(x: &[f32; GROUP]) -> ([i8; GROUP], u16) {
     (q, half)
 }
 
-/// A kv-head of a block as floats: keys (d, 32) and values (32, width), of which the rows in `places` alone are there. In place
-/// where they are floats, else decoded to `keys` and `values`.
-///
-/// # Safety
-/// `head` is what [`Cache::head`] gave, `keys` and `values` have room, the processor has the instructions.
-#[inline(always)]
-pub(super) unsafe fn unpack<V: Vector>(
-    layout: KvLayout,
-    head: *const u8,
-    places: Range<usize>,
-    (keys, values): (*mut f32, *mut f32),
-) -> (*const f32, *const f32) {
-    let (parts, width, groups, d) = (layout.parts(), layout.width(), layout.groups(), layout.head_dim);
-    // SAFETY: the kv-head's parts are as long as the layout says; LANES divides 32, and 16, of which rows are multiples.
-    unsafe {
-        let from = head.add(parts.values);
-        match layout.kv_type {
-            KvType::F32 => return (head.cast(), from.cast()),
-            KvType::F16 => {
-                widen::<V>(head.cast(), 0..POSITIONS * d, keys);
-                widen::<V>(from.cast(), places.start * width..places.end * width, values);
-            }
-            KvType::Q8_0 => {
-                let scales = head.add(parts.key_scales).cast::<u16>();
-                for group in 0..groups {
-                    for i in (0..POSITIONS).step_by(V::LANES) {
-                        let scale = V::load_f16(scales.add(group * POSITIONS + i));
-                        for c in group * GROUP..d.min((group + 1) * GROUP) {
-                            let at = c * POSITIONS + i;
-                            V::load_i8(head.cast::<i8>().add(at)).mul(scale).store(keys.add(at));
-                        }
-                    }
-                }
-                let scales = head.add(parts.value_scales).cast::<u16>();
-                for place in places {
-                    for group in 0..groups {
-                        let scale = V::splat_f16(*scales.add(place * groups + group));
-                        for c in (group * GROUP..width.min((group + 1) * GROUP)).step_by(V::LANES) {
-                            let at = place * width + c;
-                            V::load_i8(from.cast::<i8>().add(at)).mul(scale).store(values.add(at));
-                        }
-                    }
-                }
-            }
-        }
-    }
-    (keys, values)
-}
-
-/// Half-precision floats as floats; `some` are multiples of LANES.
-#[inline(always)]
-unsafe fn widen<V: Vector>(from: *const u16, some: Range<usize>, to: *mut f32) {
-    for i in some.step_by(V::LANES) {
-        // SAFETY: the caller's promise.
-        unsafe { V::load_f16(from.add(i)).store(to.add(i)) };
-    }
-}
-
 /// What is kept of a token: key and value, (g, d) each, read element by element.
 ///
 /// # Safety
@@ -345,7 +288,12 @@ pub(super) unsafe fn read(cache: &Cache<'_>, block: u32, place: usize) -> [Vec<f
                 let scales = head.add(parts.key_scales);
                 kept[0].push(element(head, c * POSITIONS + place, scales, c / GROUP * POSITIONS + place));
                 let (values, scales) = (head.add(parts.values), head.add(parts.value_scales));
-                kept[1].push(element(values, place * layout.width() + c, scales, place * layout.groups() + c / GROUP));
+                kept[1].push(element(
+                    values,
+                    product::place(place, c, layout.width()),
+                    scales,
+                    c / GROUP * POSITIONS + place,
+                ));
             }
         }
     }

@@ -5,6 +5,7 @@
 //! al. 2022). Every 512 positions, counted from the sequence's beginning, that starts anew, and the parts are merged in order; so
 //! a long sequence's parts may be computed by several threads, and no bit of a row depends on how, or on what rows are beside it.
 
+mod kept;
 mod kv;
 mod part;
 mod plan;

@@ -18,11 +18,12 @@ const PARTS: usize = 1 << 20;
 /// Tasks that a thread's share of the work is split into, where sequences are long enough.
 const PIECES: usize = 4;
 
-/// A tile of rows with the heads of one kv-head.
+/// A tile of rows with the heads of some kv-heads.
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) sequence: usize,
-    pub(super) kv_head: usize,
+    /// Several where few rows fill the tile: their keys and values lie side by side.
+    pub(super) kv_heads: Range<usize>,
     /// Rows of the sequence, from 0.
     pub(super) rows: Range<usize>,
     /// Only this split, whose part is kept from this float on.
@@ -41,18 +42,23 @@ pub(super) fn plan(heads: Heads, sequences: &[Sequence<'_>], threads: usize, tas
     let share = all / (threads * PIECES);
     let mut floats = 0;
     for (sequence, s) in sequences.iter().enumerate() {
-        for kv_head in 0..heads.kv_heads {
+        // A sequence of one tile: kv-heads that fill it, but no more than a share.
+        let rows = 0..s.rows.len();
+        let most = if threads > 1 { share / work(s, &rows).max(1) } else { usize::MAX };
+        let some = (tile / rows.len().max(1)).min(most).clamp(1, heads.kv_heads);
+        for first in (0..heads.kv_heads).step_by(some) {
+            let kv_heads = first..heads.kv_heads.min(first + some);
             for rows in tiles(s.rows.len(), tile) {
                 let splits = splits(&seen(heads, s, &rows));
-                let part = Part::floats(rows.len() * group, d.next_multiple_of(16));
-                let apart = threads > 1 && splits.len() > 1 && work(s, &rows) > share;
-                if apart && floats + splits.len() * part <= PARTS {
-                    for split in splits {
-                        tasks.push(Task { sequence, kv_head, rows: rows.clone(), split: Some((split, floats)) });
-                        floats += part;
-                    }
+                let part = Part::floats(kv_heads.len() * rows.len() * group, d.next_multiple_of(16));
+                let apart = threads > 1 && splits.len() > 1 && kv_heads.len() * work(s, &rows) > share;
+                let apart = apart && floats + splits.len() * part <= PARTS;
+                let task = |split| Task { sequence, kv_heads: kv_heads.clone(), rows: rows.clone(), split };
+                if apart {
+                    tasks.extend(splits.clone().zip(0..).map(|(split, i)| task(Some((split, floats + i * part)))));
+                    floats += splits.len() * part;
                 } else {
-                    tasks.push(Task { sequence, kv_head, rows, split: None });
+                    tasks.push(task(None));
                 }
             }
         }

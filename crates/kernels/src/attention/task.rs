@@ -73,8 +73,7 @@ impl Call<'_> {
     /// It is one that was planned for this call, the sizes fit, and its rows, heads and part are nobody else's.
     pub(super) unsafe fn run(&self, isa: Isa, task: &Task) {
         BUFFERS.with_borrow_mut(|memory| {
-            let rows = task.rows.len() * self.heads.group();
-            let buffers = Buffers::new(memory, rows, self.heads.head_dim);
+            let buffers = Buffers::new(memory, self.rows(task), self.heads.head_dim);
             // SAFETY: the caller's promise.
             unsafe { self.compute(isa, task, buffers) };
         });
@@ -88,18 +87,17 @@ impl Call<'_> {
 
     #[inline(always)]
     unsafe fn compute_with<V: Vector, const M: usize, const N: usize>(&self, task: &Task, buffers: Buffers) {
-        let sequence = &self.sequences[task.sequence];
-        let (group, d) = (self.heads.group(), self.heads.head_dim);
-        let tile = Tile {
+        let (sequence, d, rows) = (&self.sequences[task.sequence], self.heads.head_dim, self.rows(task));
+        let tile = |part| Tile {
             heads: self.heads,
             cache: self.cache,
-            kv_head: task.kv_head,
+            kv_heads: task.kv_heads.clone(),
             first: sequence.cached + task.rows.start,
             tokens: task.rows.len(),
             blocks: sequence.blocks,
             buffers,
+            part,
         };
-        let rows = tile.tokens * group;
         // SAFETY: rows of q, buffers for as many, and the caller's promise.
         unsafe {
             for row in 0..rows {
@@ -107,11 +105,11 @@ impl Call<'_> {
                 q.iter().enumerate().for_each(|(c, q)| *buffers.q.add(row * d + c) = q * self.heads.scale);
             }
             if let Some((split, _)) = task.split {
-                return tile.split::<V, M, N>(split, self.part(task));
+                return tile(self.part(task)).split::<V, M, N>(split);
             }
             let [all, next] = buffers.parts;
             for (i, split) in splits(&seen(self.heads, sequence, &task.rows)).enumerate() {
-                tile.split::<V, M, N>(split, if i == 0 { all } else { next });
+                tile(if i == 0 { all } else { next }).split::<V, M, N>(split);
                 if i > 0 {
                     all.merge::<V>(next, rows);
                 }
@@ -139,7 +137,7 @@ impl Call<'_> {
 
     #[inline(always)]
     unsafe fn merge_with<V: Vector, const M: usize, const N: usize>(&self, tasks: &[Task]) {
-        let tile = |task: &Task| (task.sequence, task.kv_head, task.rows.start);
+        let tile = |task: &Task| (task.sequence, task.kv_heads.start, task.rows.start);
         for splits in tasks.chunk_by(|one, next| tile(one) == tile(next)) {
             let task = &splits[0];
             if task.split.is_none() {
@@ -149,7 +147,7 @@ impl Call<'_> {
             unsafe {
                 let all = self.part(task);
                 for later in &splits[1..] {
-                    all.merge::<V>(self.part(later), task.rows.len() * self.heads.group());
+                    all.merge::<V>(self.part(later), self.rows(task));
                 }
                 self.finish::<V>(task, all);
             }
@@ -162,30 +160,43 @@ impl Call<'_> {
     /// As [`Call::run`], for a task of a split.
     unsafe fn part(&self, task: &Task) -> Part {
         let at = task.split.map_or(0, |(_, at)| at);
-        let (rows, width) = (task.rows.len() * self.heads.group(), self.heads.head_dim.next_multiple_of(16));
+        let (rows, width) = (self.rows(task), self.heads.head_dim.next_multiple_of(16));
         // SAFETY: the caller's promise.
         unsafe { Part::new(self.parts.add(at), rows, width) }
     }
 
-    /// Where row `row` of a task, a token and one of its heads, is in q and out.
+    /// Rows of a task: (kv-heads, tokens, group).
+    #[inline(always)]
+    fn rows(&self, task: &Task) -> usize {
+        task.kv_heads.len() * task.rows.len() * self.heads.group()
+    }
+
+    /// The head of a task's row, and the row's token in the batch.
+    #[inline(always)]
+    fn head(&self, task: &Task, row: usize) -> (usize, usize) {
+        let (group, tokens) = (self.heads.group(), task.rows.len());
+        let token = self.sequences[task.sequence].rows.start + task.rows.start + row / group % tokens;
+        ((task.kv_heads.start + row / (group * tokens)) * group + row % group, token)
+    }
+
+    /// Where a task's row is in q and out.
     #[inline(always)]
     fn place(&self, task: &Task, row: usize) -> usize {
-        let group = self.heads.group();
-        let token = self.sequences[task.sequence].rows.start + task.rows.start + row / group;
-        (token * self.heads.heads + task.kv_head * group + row % group) * self.heads.head_dim
+        let (head, token) = self.head(task, row);
+        (token * self.heads.heads + head) * self.heads.head_dim
     }
 
     /// The results of a task's rows, of all that they see.
     #[inline(always)]
     unsafe fn finish<V: Vector>(&self, task: &Task, all: Part) {
-        let (group, d) = (self.heads.group(), self.heads.head_dim);
-        for row in 0..task.rows.len() * group {
+        let d = self.heads.head_dim;
+        for row in 0..self.rows(task) {
             // SAFETY: the caller's promise.
             unsafe {
                 let (max, mut sum) = (*all.max.add(row), *all.sum.add(row));
                 let mut factor = 1.0;
                 if let Some(sinks) = self.sinks {
-                    let sink = sinks[task.kv_head * group + row % group];
+                    let sink = sinks[self.head(task, row).0];
                     let most = if sink > max { sink } else { max };
                     factor = power::<V>(max, most);
                     sum = sum * factor + power::<V>(sink, most);

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use super::kv::unpack;
+use super::kept::{Bytes, Kept};
+use super::kv::KvType;
 use super::part::{Part, power};
 use super::plan::SPLIT;
-use super::product::Product;
-use super::vector::{Vector, capped, exp};
+use super::product::{Floats, Product, Rows, decode};
+use super::vector::{Kernel, Vector, capped, exp};
 use super::{Cache, Heads, POSITIONS};
 
 /// A line of memory.
@@ -58,116 +59,164 @@ impl Buffers {
     }
 }
 
-/// Consecutive tokens of a sequence, with the heads that share a kv-head: rows of the tile are (tokens, group).
+/// Consecutive tokens of a sequence and some kv-heads: rows of the tile are (kv-heads, tokens, group).
 pub(super) struct Tile<'a> {
     pub(super) heads: Heads,
     pub(super) cache: &'a Cache<'a>,
-    pub(super) kv_head: usize,
+    pub(super) kv_heads: Range<usize>,
     /// The first token's number in its sequence.
     pub(super) first: usize,
     pub(super) tokens: usize,
     /// Of the sequence.
     pub(super) blocks: &'a [u32],
     pub(super) buffers: Buffers,
+    /// Where what is known of the rows is kept.
+    pub(super) part: Part,
 }
 
 impl Tile<'_> {
     /// What the rows see of a split.
     ///
     /// # Safety
-    /// The blocks that they see are in the cache, the buffers have the rows' q and room, `part` is theirs, and the processor has
+    /// The blocks that they see are in the cache, the buffers have the rows' q and room, the part is theirs, and the processor has
     /// the instructions.
     #[inline(always)]
-    pub(super) unsafe fn split<V: Vector, const M: usize, const N: usize>(&self, split: usize, part: Part) {
-        let rows = self.tokens * self.heads.group();
+    pub(super) unsafe fn split<V: Vector, const M: usize, const N: usize>(&self, split: usize) {
+        let rows = self.kv_heads.len() * self.tokens * self.heads.group();
         let seen = self.heads.seen(self.first).start.max(split * SPLIT)..(self.first + self.tokens).min((split + 1) * SPLIT);
         // SAFETY: the caller's promise.
         unsafe {
-            part.clear(rows);
+            self.part.clear(rows);
             self.buffers.sums.write_bytes(0, rows * V::LANES);
             for block in seen.start / POSITIONS..seen.end.div_ceil(POSITIONS) {
-                self.block::<V, M, N>(block, part);
+                match self.cache.layout().kv_type {
+                    KvType::F32 => self.block::<V, f32, M, N>(block, seen.end),
+                    KvType::F16 => self.block::<V, u16, M, N>(block, seen.end),
+                    KvType::Q8_0 => self.block::<V, Bytes, M, N>(block, seen.end),
+                }
             }
             for row in 0..rows {
-                *part.sum.add(row) = V::load(self.buffers.sums.add(row * V::LANES)).total();
+                *self.part.sum.add(row) = V::load(self.buffers.sums.add(row * V::LANES)).total();
             }
         }
     }
 
-    /// The places of a block that the tile's token `token` sees.
+    /// The kv-heads of a block, of tokens before `end`: their memory is one piece.
+    #[inline(always)]
+    unsafe fn block<V: Vector, K: Kept<V>, const M: usize, const N: usize>(&self, block: usize, end: usize) {
+        // Tokens that see some of it: not before its first place, and with its last place not behind their window.
+        let start = block * POSITIONS;
+        let behind = self.heads.window.map_or(usize::MAX, |window| start + POSITIONS - 1 + window);
+        let tokens = start.saturating_sub(self.first)..behind.saturating_sub(self.first).min(self.tokens);
+        if tokens.is_empty() {
+            return;
+        }
+        for kv_head in self.kv_heads.clone() {
+            let next = match kv_head + 1 < self.kv_heads.end {
+                true => (block, kv_head + 1),
+                false if start + POSITIONS < end => (block + 1, self.kv_heads.start),
+                false => (block, kv_head),
+            };
+            // SAFETY: the caller's promise; the next block is seen too.
+            unsafe {
+                let at = |(block, head): (usize, usize)| self.cache.head(self.blocks[block], head).cast_const();
+                let first = (kv_head - self.kv_heads.start) * self.tokens;
+                let seeing = Seeing { tile: self, tokens: tokens.clone(), first, block };
+                seeing.take_in::<V, K, M, N>(at((block, kv_head)), at(next));
+            }
+        }
+    }
+
+    /// The places of a block that token `token` of the tile sees.
     #[inline(always)]
     fn places(&self, token: usize, block: usize) -> Range<usize> {
         let (seen, start) = (self.heads.seen(self.first + token), block * POSITIONS);
         seen.start.saturating_sub(start)..seen.end.saturating_sub(start).min(POSITIONS)
     }
+}
 
-    /// Takes in a block: scores, their weights, and the values mixed with them.
+/// The tokens of a tile that see a block, with the heads of one kv-head.
+struct Seeing<'a> {
+    tile: &'a Tile<'a>,
+    tokens: Range<usize>,
+    /// Rows of the tile before this kv-head's, in tokens.
+    first: usize,
+    block: usize,
+}
+
+impl Seeing<'_> {
+    /// Scores, their weights, and the values mixed with them, of the kv-head of the block that begins at `head`.
     #[inline(always)]
-    unsafe fn block<V: Vector, const M: usize, const N: usize>(&self, block: usize, part: Part) {
-        let (group, d, width, buffers) = (self.heads.group(), self.heads.head_dim, part.width, self.buffers);
-        // Tokens that see some of it: not before its first place, and with its last place not behind their window.
-        let start = block * POSITIONS;
-        let end = self.heads.window.map_or(usize::MAX, |window| start + POSITIONS - 1 + window);
-        let tokens = start.saturating_sub(self.first)..end.saturating_sub(self.first).min(self.tokens);
-        if tokens.is_empty() {
-            return;
-        }
-        let rows = |tokens: &Range<usize>| tokens.start * group..tokens.end * group;
+    unsafe fn take_in<V: Vector, K: Kept<V>, const M: usize, const N: usize>(&self, head: *const u8, next: *const u8) {
+        let (Tile { heads, buffers, part, cache, .. }, tokens) = (self.tile, &self.tokens);
+        let (layout, rows) = (cache.layout(), tokens.len() * heads.group());
         // SAFETY: the caller's promise.
         unsafe {
-            let head = self.cache.head(self.blocks[block], self.kv_head);
-            let places = self.places(tokens.start, block).start..self.places(tokens.end - 1, block).end;
-            let (keys, values) = unpack::<V>(self.cache.layout(), head, places, (buffers.keys, buffers.values));
-            let scores = Product {
-                a: buffers.q,
-                a_row: d,
-                b: keys,
-                b_row: POSITIONS,
-                c: buffers.scores,
-                c_row: POSITIONS,
-                factors: std::ptr::null(),
-            };
-            scores.run::<V, M, N>(rows(&tokens), POSITIONS, 0..d);
-            for token in tokens.clone() {
-                let places = self.places(token, block);
-                for row in token * group..(token + 1) * group {
-                    self.weigh::<V>(row, &places, part);
-                }
+            // What is read once is decoded as it is read. With one or two rows, reading is all that takes time, and the processor
+            // knows best what is next; with more, there is time to ask for it.
+            if rows <= M {
+                let (keys, values) = K::of(layout, head, if rows <= 2 { 0 } else { next as isize - head as isize });
+                self.score::<V, _, M, N>(keys);
+                V::call(self);
+                return self.mix::<V, _, M, N>(values);
             }
-            let mix = Product {
-                a: buffers.scores,
-                a_row: POSITIONS,
-                b: values,
-                b_row: width,
-                c: part.out,
-                c_row: width,
-                factors: buffers.factors,
-            };
-            // Rows that see the same places at once: what a row does not see, it does not even multiply by 0.
-            let mut next = tokens.start;
-            while next < tokens.end {
-                let places = self.places(next, block);
-                let from = next;
-                while next < tokens.end && self.places(next, block) == places {
-                    next += 1;
-                }
-                mix.run::<V, M, N>(rows(&(from..next)), width, places);
+            let (keys, values) = K::of(layout, head, 0);
+            let size = layout.kv_type.size();
+            decode::<V, _, N>(keys, 0..heads.head_dim, POSITIONS, buffers.keys);
+            self.score::<V, _, M, N>(Floats { from: buffers.keys, columns: POSITIONS, next, size });
+            V::call(self);
+            let seen = |token| self.tile.places(token, self.block);
+            let places = seen(tokens.start).start..seen(tokens.end - 1).end;
+            decode::<V, _, N>(values, places, part.width, buffers.values);
+            let next = next.wrapping_add(layout.parts().values);
+            self.mix::<V, _, M, N>(Floats { from: buffers.values, columns: part.width, next, size });
+        }
+    }
+
+    /// Rows of some of the tokens.
+    #[inline(always)]
+    fn rows(&self, tokens: &Range<usize>) -> Range<usize> {
+        let group = self.tile.heads.group();
+        (self.first + tokens.start) * group..(self.first + tokens.end) * group
+    }
+
+    #[inline(always)]
+    unsafe fn score<V: Vector, R: Rows<V>, const M: usize, const N: usize>(&self, keys: R) {
+        let (d, Buffers { q: a, scores: c, .. }) = (self.tile.heads.head_dim, self.tile.buffers);
+        let scores = Product { a, a_row: d, b: keys, c, c_row: POSITIONS, factors: std::ptr::null() };
+        // SAFETY: the caller's promise.
+        unsafe { scores.run::<V, M, N>(self.rows(&self.tokens), POSITIONS, 0..d) };
+    }
+
+    /// Rows that see the same places at once: what a row does not see, it does not even multiply by 0.
+    #[inline(always)]
+    unsafe fn mix<V: Vector, R: Rows<V>, const M: usize, const N: usize>(&self, values: R) {
+        let (Part { out: c, width, .. }, Buffers { scores: a, factors, .. }) = (self.tile.part, self.tile.buffers);
+        let mix = Product { a, a_row: POSITIONS, b: values, c, c_row: width, factors };
+        let mut next = self.tokens.start;
+        while next < self.tokens.end {
+            let (from, places) = (next, self.tile.places(next, self.block));
+            while next < self.tokens.end && self.tile.places(next, self.block) == places {
+                next += 1;
             }
+            // SAFETY: the caller's promise.
+            unsafe { mix.run::<V, M, N>(self.rows(&(from..next)), width, places) };
         }
     }
 
     /// A row's scores become weights, relative to the largest so far.
     #[inline(always)]
-    unsafe fn weigh<V: Vector>(&self, row: usize, places: &Range<usize>, part: Part) {
+    unsafe fn weigh<V: Vector>(&self, row: usize, places: &Range<usize>) {
+        let (Tile { heads, buffers, part, .. }, factor) = (self.tile, self.tile.buffers.factors);
         // SAFETY: the caller's promise.
         unsafe {
-            let scores = self.buffers.scores.add(row * POSITIONS);
+            let scores = buffers.scores.add(row * POSITIONS);
             let mut x = [V::splat(0.0); POSITIONS / 8];
             let x = &mut x[..POSITIONS / V::LANES];
             for (i, x) in x.iter_mut().enumerate() {
                 *x = V::load(scores.add(i * V::LANES));
             }
-            if let Some(cap) = self.heads.softcap {
+            if let Some(cap) = heads.softcap {
                 for x in &mut *x {
                     *x = capped(*x, V::splat(cap), V::splat(cap.recip()));
                 }
@@ -181,9 +230,9 @@ impl Tile<'_> {
             for x in &x[1..] {
                 most = most.max(*x);
             }
-            let (most, max) = (most.largest(), part.max.add(row));
+            let (most, max, factor) = (most.largest(), part.max.add(row), factor.add(row));
             let most = if most > *max { most } else { *max };
-            *self.buffers.factors.add(row) = power::<V>(*max, most);
+            *factor = power::<V>(*max, most);
             *max = most;
             // Minus infinity less itself is no number.
             let base = V::splat(if most == f32::NEG_INFINITY { 0.0 } else { most });
@@ -195,8 +244,22 @@ impl Tile<'_> {
             for x in &x[1..] {
                 sum = sum.add(*x);
             }
-            let sums = self.buffers.sums.add(row * V::LANES);
-            V::load(sums).madd(V::splat(*self.buffers.factors.add(row)), sum).store(sums);
+            let sums = buffers.sums.add(row * V::LANES);
+            V::load(sums).madd(V::splat(*factor), sum).store(sums);
+        }
+    }
+}
+
+/// All rows' scores become weights.
+impl<V: Vector> Kernel<V> for Seeing<'_> {
+    #[inline(always)]
+    unsafe fn run(&self) {
+        for token in self.tokens.clone() {
+            let places = self.tile.places(token, self.block);
+            for row in self.rows(&(token..token + 1)) {
+                // SAFETY: the caller's promise.
+                unsafe { self.weigh::<V>(row, &places) };
+            }
         }
     }
 }

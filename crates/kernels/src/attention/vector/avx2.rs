@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Vector;
+use super::{Kernel, Vector};
 
 /// Eight floats.
 #[derive(Clone, Copy)]
@@ -21,6 +21,18 @@ macro_rules! instructions {
 
 impl Vector for Avx2 {
     const LANES: usize = 8;
+
+    #[inline(always)]
+    unsafe fn call<K: Kernel<Self>>(kernel: &K) {
+        #[inline(never)]
+        #[target_feature(enable = "avx2,fma,f16c")]
+        unsafe fn call<K: Kernel<Avx2>>(kernel: &K) {
+            // SAFETY: the caller's promise.
+            unsafe { kernel.run() };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { call(kernel) };
+    }
 
     instructions! {
         add => _mm256_add_ps;
@@ -77,6 +89,12 @@ impl Vector for Avx2 {
     unsafe fn store_f16(self, to: *mut u16) {
         // SAFETY: the caller's promise.
         unsafe { _mm_storeu_si128(to.cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0)) };
+    }
+
+    #[inline(always)]
+    fn prefetch(at: *const u8) {
+        // SAFETY: no address is wrong.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Vector;
+use super::{Kernel, Vector};
 
 /// Sixteen floats.
 #[derive(Clone, Copy)]
@@ -32,6 +32,18 @@ macro_rules! instructions {
 
 impl Vector for Avx512 {
     const LANES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn call<K: Kernel<Self>>(kernel: &K) {
+        #[inline(never)]
+        #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl")]
+        unsafe fn call<K: Kernel<Avx512>>(kernel: &K) {
+            // SAFETY: the caller's promise.
+            unsafe { kernel.run() };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { call(kernel) };
+    }
 
     instructions! {
         add => _mm512_add_ps;
@@ -88,6 +100,12 @@ impl Vector for Avx512 {
     unsafe fn store_f16(self, to: *mut u16) {
         // SAFETY: the caller's promise.
         unsafe { _mm256_storeu_si256(to.cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0)) };
+    }
+
+    #[inline(always)]
+    fn prefetch(at: *const u8) {
+        // SAFETY: no address is wrong.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
     }
 
     #[inline(always)]

@@ -12,6 +12,13 @@ pub(super) use avx2::Avx2;
 pub(super) use avx512::Avx512;
 pub(super) use scalar::Scalar;
 
+/// A loop that is worth a function of its own, compiled once for each instruction set.
+pub(super) trait Kernel<V: Vector> {
+    /// # Safety
+    /// Whoever made the kernel said that what it names is there; and the processor has the instructions.
+    unsafe fn run(&self);
+}
+
 /// [`Vector::LANES`] floats.
 ///
 /// One is only ever made by a function that is unsafe because it asks for the processor's instructions; whoever has one may
@@ -19,6 +26,12 @@ pub(super) use scalar::Scalar;
 pub(super) trait Vector: Copy {
     /// How many, a divisor of 16.
     const LANES: usize;
+
+    /// Runs a kernel, in a function that is compiled for the instructions.
+    ///
+    /// # Safety
+    /// As [`Kernel::run`].
+    unsafe fn call<K: Kernel<Self>>(kernel: &K);
 
     /// # Safety
     /// The processor has the instructions.
@@ -55,6 +68,9 @@ pub(super) trait Vector: Copy {
     /// # Safety
     /// There is room.
     unsafe fn store_f16(self, to: *mut u16);
+
+    /// Asks for the line of memory at `at`, which need not exist.
+    fn prefetch(at: *const u8);
 
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;

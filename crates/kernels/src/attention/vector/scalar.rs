@@ -1,6 +1,6 @@
 //! Eight floats on any processor: loops that the compiler turns into what vectors the target has.
 
-use super::Vector;
+use super::{Kernel, Vector};
 
 /// Eight floats.
 #[derive(Clone, Copy)]
@@ -38,6 +38,17 @@ fn from_f16(half: u16) -> f32 {
 
 impl Vector for Scalar {
     const LANES: usize = 8;
+
+    #[inline(always)]
+    unsafe fn call<K: Kernel<Self>>(kernel: &K) {
+        #[inline(never)]
+        unsafe fn call<K: Kernel<Scalar>>(kernel: &K) {
+            // SAFETY: the caller's promise.
+            unsafe { kernel.run() };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { call(kernel) };
+    }
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -93,6 +104,9 @@ impl Vector for Scalar {
         // SAFETY: the caller's promise.
         unsafe { to.cast::<[u16; 8]>().write_unaligned(halves) };
     }
+
+    #[inline(always)]
+    fn prefetch(_: *const u8) {}
 
     #[inline(always)]
     fn add(self, other: Self) -> Self {
