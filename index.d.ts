@@ -142,6 +142,8 @@ export interface NativeLoadOptions {
   device?: string
   /** `auto`, `reference`, `candle`. */
   backend?: string
+  /** Threads to compute with, from 1. */
+  threads?: number
   contextTokens?: number
   chatTemplate?: string
   /** JSON object of metadata to replace. */

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { convert, isWickError, load, type LogRecord, machine, type Progress, quantize, type WickErrorCode } from '../../src/index.js'
 import { replaceAddon } from '../../src/local/addon.js'
-import { failure, info, type LoadScript, machineReport, ScriptedModel, scriptedAddon } from './scripted-addon.js'
+import { failure, type LoadScript, machineReport, ScriptedModel, scriptedAddon } from './scripted-addon.js'
 
 afterEach(() => replaceAddon(undefined))
 
@@ -114,16 +114,14 @@ describe('load', () => {
     expect(model.closes).toBe(1)
   })
 
-  it('sets the pool\'s size before the addon is loaded, and warns where another size holds', async () => {
+  it('hands the number of threads on, and sets that of candle\'s own pool before the addon is loaded', async () => {
     const names = ['CANDLE_NUM_THREADS', 'RAYON_NUM_THREADS']
     const before = names.map((name) => process.env[name])
-    script()
-    const log: LogRecord[] = []
-    const model = await load('m', { threads: 3, log: { write: (record) => log.push(record) } })
+    const { asked } = script()
+    const model = await load('m', { threads: 3 })
     expect(names.map((name) => process.env[name])).toEqual(['3', '3'])
-    expect(model.info.warnings).toEqual(['3 threads were asked for; this process computes with 2 since its first load.'])
-    expect(log).toEqual([{ level: 'warn', message: model.info.warnings[0] }])
-    expect((await load('m', { threads: info.threads })).info.warnings).toEqual([])
+    expect(asked).toMatchObject([{ path: 'm', threads: 3 }])
+    expect(model.info.warnings).toEqual([])
     names.forEach((name, index) => (before[index] === undefined ? delete process.env[name] : (process.env[name] = before[index])))
   })
 })

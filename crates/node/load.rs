@@ -22,6 +22,8 @@ pub struct NativeLoadOptions {
     pub device: Option<String>,
     /// `auto`, `reference`, `candle`.
     pub backend: Option<String>,
+    /// Threads to compute with, from 1.
+    pub threads: Option<u32>,
     pub context_tokens: Option<u32>,
     pub chat_template: Option<String>,
     /// JSON object of metadata to replace.
@@ -121,6 +123,7 @@ fn into_options(options: NativeLoadOptions) -> Result<LoadOptions> {
         path: PathBuf::from(options.path),
         device: options.device.as_deref().unwrap_or("auto").parse()?,
         backend: options.backend.as_deref().unwrap_or("auto").parse()?,
+        threads: options.threads.map(|threads| threads as usize),
         context_tokens: options.context_tokens,
         chat_template: options.chat_template,
         metadata: options.metadata,

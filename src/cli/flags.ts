@@ -90,7 +90,7 @@ export const conversation = {
 /** How a model is loaded. */
 export const loading = {
   ctx: { flags: '-c, --ctx <tokens>', about: 'context window in tokens', standard: 'auto, from what memory allows', read: integer({ min: 1 }) },
-  threads: { flags: '-t, --threads <n>', about: 'threads of the whole process', standard: 'auto, one a physical core', read: integer({ min: 1 }) },
+  threads: { flags: '-t, --threads <n>', about: 'threads to compute with', standard: 'WICK_THREADS, else one a physical core', read: integer({ min: 1 }) },
   device: { flags: '--device <name>', about: 'auto, cpu, cuda or metal', standard: 'auto', read: oneOf('auto', 'cpu', 'cuda', 'metal') },
   backend: { flags: '--backend <name>', about: 'reference (slow, plain f32) or candle', standard: 'candle', read: oneOf('reference', 'candle') },
   chatTemplate: { flags: '--chat-template <file>', about: 'Jinja template used instead of the model\'s', read: text },

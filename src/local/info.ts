@@ -69,13 +69,12 @@ export interface LocalModelInfo {
 }
 
 /** The facts as the engine gives them, with `warnings` of the face behind its own. */
-export function modelInfo(native: NativeModelInfo, warnings: readonly string[]): LocalModelInfo {
+export function modelInfo(native: NativeModelInfo): LocalModelInfo {
   const { hasChatTemplate: _, format, metadata, tensors, ...facts } = native
   return {
     ...facts,
     format: format as LocalModelInfo['format'],
     metadata: JSON.parse(metadata) as LocalModelInfo['metadata'],
     tensors: JSON.parse(tensors) as LocalModelInfo['tensors'],
-    warnings: [...native.warnings, ...warnings],
   }
 }

@@ -31,8 +31,8 @@ export interface LoadOptions extends Watch {
   /** Tokens a session can hold, prompt and answer. Default `auto`: what the model was trained for, as far as memory allows. */
   readonly contextTokens?: number | 'auto' | undefined
   /**
-   * Threads to compute with. They are the process's: the first load decides, one that then wants another number gets a warning.
-   * Default: one a physical core.
+   * Threads to compute with, 1 to 1024. All models share the process's threads, and take turns with them. Default: what the environment
+   * variable `WICK_THREADS` says, else one for each physical core that affinity and the control group's quota leave.
    */
   readonly threads?: number | undefined
   /** Default `auto`. What this build has not is `unsupported`. */
@@ -77,8 +77,8 @@ const checks = {
 /** The model that ships in the package. */
 const ember = 'ember'
 
-// Where the engine's thread pool reads its size, once, when it is first used.
-const threadVariables = ['CANDLE_NUM_THREADS', 'RAYON_NUM_THREADS'] as const
+// Where the loops that are candle's own read the size of their pool, once, when it is first used.
+const candleVariables = ['CANDLE_NUM_THREADS', 'RAYON_NUM_THREADS'] as const
 
 /**
  * Loads a model: `ember` (the default, it ships in the package), a `.gguf` file (of a split one any part), or a Hugging Face
@@ -89,7 +89,7 @@ export async function load(reference: string = ember, options: LoadOptions = {})
   check.checkOptions('load', options, checks)
   const asked = nativeOptions(pathOf(reference), options)
   options.signal?.throwIfAborted()
-  if (options.threads !== undefined) setThreads(options.threads)
+  if (options.threads !== undefined) setCandleThreads(options.threads)
   const { NativeLoad } = await openAddon()
   const loading = new NativeLoad(asked)
   const native = await watched(
@@ -98,12 +98,7 @@ export async function load(reference: string = ember, options: LoadOptions = {})
     (report, guard) => loading.run(report, guard(logger(options.log))),
     (model) => model.close(),
   )
-  try {
-    return new LocalModel(native, threadWarnings(native.info().threads, options))
-  } catch (error) {
-    await native.close()
-    throw error
-  }
+  return new LocalModel(native)
 }
 
 /** The path behind a reference. Only where a scheme is written is it not a path. */
@@ -117,9 +112,10 @@ function pathOf(reference: string): string {
 }
 
 function nativeOptions(path: string, options: LoadOptions): NativeLoadOptions {
-  const { contextTokens, device, backend, chatTemplate, metadata, mmap, mlock, quantize, vocabOnly } = options
+  const { threads, contextTokens, device, backend, chatTemplate, metadata, mmap, mlock, quantize, vocabOnly } = options
   return {
     path,
+    ...(threads !== undefined && { threads }),
     ...(typeof contextTokens === 'number' && { contextTokens }),
     ...(device !== undefined && { device }),
     ...(backend !== undefined && { backend }),
@@ -132,15 +128,8 @@ function nativeOptions(path: string, options: LoadOptions): NativeLoadOptions {
   }
 }
 
-function setThreads(threads: number): void {
-  setEnvironment(Object.fromEntries(threadVariables.map((name) => [name, String(threads)])))
-}
-
-function threadWarnings(threads: number, { threads: wanted, vocabOnly, log }: LoadOptions): string[] {
-  if (wanted === undefined || vocabOnly === true || wanted === threads) return []
-  const message = `${wanted} threads were asked for; this process computes with ${threads} since its first load.`
-  log?.write({ level: 'warn', message })
-  return [message]
+function setCandleThreads(threads: number): void {
+  setEnvironment(Object.fromEntries(candleVariables.map((name) => [name, String(threads)])))
 }
 
 const ranks: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2 }

@@ -63,13 +63,11 @@ export class LocalModel implements LanguageModel {
   readonly kind = 'language'
   readonly provider = 'local'
   readonly #native: NativeModel
-  readonly #warnings: readonly string[]
   #info: LocalModelInfo | undefined
   #closing: Promise<void> | undefined
 
-  constructor(native: NativeModel, warnings: readonly string[] = []) {
+  constructor(native: NativeModel) {
     this.#native = native
-    this.#warnings = warnings
   }
 
   /** The name of its file or folder. */
@@ -79,7 +77,7 @@ export class LocalModel implements LanguageModel {
 
   /** Facts of the file and of this load. */
   get info(): LocalModelInfo {
-    this.#info ??= modelInfo(this.#native.info(), this.#warnings)
+    this.#info ??= modelInfo(this.#native.info())
     return this.#info
   }
 

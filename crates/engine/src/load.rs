@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::Builder;
 
 use wick_compute::{Backend, Plan};
-use wick_kernels::Isa;
+use wick_kernels::{Cores, Isa, MOST_THREADS, Pool, default_threads};
 use wick_models::{Loading, LongFrom, Mix, while_loading};
 use wick_spec::{Error, Result, Stop, Warning};
 use wick_weights::{Recoded, Tensors};
@@ -36,12 +36,9 @@ pub fn devices() -> &'static [&'static str] {
     &["cpu"]
 }
 
-/// Threads that computations use.
+/// Threads that a load computes with where its options do not say.
 pub fn threads() -> usize {
-    #[cfg(feature = "candle")]
-    return wick_compute::candle::threads();
-    #[cfg(not(feature = "candle"))]
-    1
+    default_threads().unwrap_or_else(|_| Cores::read().threads())
 }
 
 /// Loads a model on a new thread and calls `ready` from it. `stop` ends the load with `cancelled`.
@@ -121,6 +118,9 @@ fn start(
     stop: &Stop,
 ) -> Result<(Parts, Receiver<Command>, Engine)> {
     Isa::chosen()?;
+    let pool = pool(options.threads)?;
+    // This is the model's thread.
+    pool.keep();
     let machine = Machine::read();
     let backend = choose(options, log)?;
     let recoded = options.quantize.map(|mix| quantising(options, mix, source, info, log, stop));
@@ -136,7 +136,7 @@ fn start(
             backend.name(),
             "cpu",
             machine.isa,
-            threads(),
+            pool.threads(),
             cost.weights >> 20,
             fit.context,
             (cost.block * fit.blocks as u64) >> 20
@@ -157,7 +157,7 @@ fn start(
     info.backend = backend.name();
     info.device = "cpu";
     info.isa = machine.isa;
-    info.threads = if backend.name() == "reference" { 1 } else { threads() };
+    info.threads = if backend.name() == "reference" { 1 } else { pool.threads() };
     info.context_tokens = fit.context;
     info.weights_bytes = cost.weights;
     info.kv_bytes_per_token = cost.block / wick_compute::BLOCK as u64;
@@ -178,6 +178,15 @@ fn start(
         running: engine.running.clone(),
     };
     Ok((parts, commands, engine))
+}
+
+/// The process's pool, as one of so many threads.
+fn pool(threads: Option<usize>) -> Result<Pool> {
+    match threads {
+        None => default_threads().map(Pool::of_process),
+        Some(threads) if (1..=MOST_THREADS).contains(&threads) => Ok(Pool::of_process(threads)),
+        Some(threads) => Err(Error::invalid_request(format!("threads is {threads}; it can be from 1 to {MOST_THREADS}."))),
+    }
 }
 
 /// Tokens beyond which a sequence is a long one, in a window of `context`.

@@ -1,19 +1,17 @@
 //! What the machine has: cores, memory, instruction set. Read from the operating system, limits of the control group kept.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::thread::available_parallelism;
 
-use wick_kernels::Isa;
+use wick_kernels::{Cores, Isa};
 
 /// A report on the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     /// The instruction set wick computes with, the widest there is or what `WICK_CPU` forces: `avx512`, `avx2`, `neon` or `scalar`.
     pub isa: &'static str,
-    /// Physical cores; hyper-threads of one core count once.
+    /// Physical cores that this process may use by affinity; hyper-threads of one core count once.
     pub physical_cores: usize,
-    /// Cores this process may use, by affinity and the control group's quota.
+    /// Processors this process may keep busy, by affinity and the control group's quota.
     pub usable_cores: usize,
     /// Bytes of memory, the control group's limit where that is lower.
     pub memory_bytes: u64,
@@ -24,20 +22,15 @@ pub struct Machine {
 impl Machine {
     /// Reads the report now.
     pub fn read() -> Self {
-        let usable_cores = available_parallelism().map_or(1, usize::from);
+        let cores = Cores::read();
         let (memory_bytes, available_memory_bytes) = memory();
         Self {
             isa: isa(),
-            physical_cores: physical_cores().unwrap_or(usable_cores),
-            usable_cores,
+            physical_cores: cores.physical,
+            usable_cores: cores.usable(),
             memory_bytes,
             available_memory_bytes,
         }
-    }
-
-    /// Threads to compute with: one a physical core that the process may use.
-    pub fn threads(&self) -> usize {
-        self.physical_cores.min(self.usable_cores).max(1)
     }
 }
 
@@ -48,15 +41,6 @@ fn isa() -> &'static str {
         // The load says what is wrong with WICK_CPU.
         Err(_) => Isa::SCALAR.name(),
     }
-}
-
-/// Distinct cores by Linux's topology files; `None` elsewhere.
-fn physical_cores() -> Option<usize> {
-    let cores: BTreeSet<String> = fs::read_dir("/sys/devices/system/cpu")
-        .ok()?
-        .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("topology/thread_siblings_list")).ok())
-        .collect();
-    (!cores.is_empty()).then_some(cores.len())
 }
 
 /// Total and available bytes; `u64::MAX` twice where the system does not say.
@@ -100,7 +84,7 @@ mod tests {
     #[test]
     fn the_report_is_possible() {
         let machine = Machine::read();
-        assert!(machine.threads() >= 1 && machine.threads() <= machine.usable_cores.max(1));
+        assert!(machine.physical_cores >= 1 && machine.usable_cores >= 1);
         assert!(machine.available_memory_bytes <= machine.memory_bytes);
         assert!(machine.available_memory_bytes > 0);
     }

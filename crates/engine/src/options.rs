@@ -44,6 +44,8 @@ pub struct LoadOptions {
     pub device: DeviceKind,
     /// Which backend computes.
     pub backend: BackendKind,
+    /// Threads to compute with, 1 and up; `None`: [`wick_kernels::default_threads`]. All models share the process's threads.
+    pub threads: Option<usize>,
     /// Tokens a session holds; `None`: what the model was trained on, or what memory allows.
     pub context_tokens: Option<u32>,
     /// Replaces the file's chat template.

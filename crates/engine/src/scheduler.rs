@@ -327,7 +327,11 @@ impl Scheduler {
         }
         self.fill(sequence, rows);
         let began = Instant::now();
-        self.parts.program.run(&self.batch, &mut self.outputs, &sequence.stop)?;
+        {
+            // The pool's workers are this model's for the whole of it, if no other waits for them.
+            let _turn = wick_kernels::Turn::begin();
+            self.parts.program.run(&self.batch, &mut self.outputs, &sequence.stop)?;
+        }
         sequence.kv += rows;
         let done = sequence.kv == sequence.tokens.len();
         match &mut sequence.work {

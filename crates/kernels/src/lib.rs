@@ -6,11 +6,13 @@
 
 mod activations;
 pub mod attention;
+mod cores;
 mod isa;
 mod pool;
 mod product;
 
 pub use activations::{Activations, Grid, RowsToSet};
+pub use cores::{Cores, MOST_THREADS, default_threads};
 pub use isa::Isa;
-pub use pool::Pool;
+pub use pool::{Pool, Turn};
 pub use product::{grid, known, product};

@@ -14,7 +14,7 @@ Loads MODEL (default: ember) as any command would, and says what was chosen and 
 there are no prompts and no keys in it.`
 
 /** Variables of the environment that change what is chosen. */
-const variables = ['WICK_CPU', 'NAPI_RS_NATIVE_LIBRARY_PATH', 'RAYON_NUM_THREADS'] as const
+const variables = ['WICK_CPU', 'WICK_THREADS', 'NAPI_RS_NATIVE_LIBRARY_PATH', 'RAYON_NUM_THREADS'] as const
 
 /** What loading chose. */
 type Choice = Pick<

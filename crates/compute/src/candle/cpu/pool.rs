@@ -1,30 +1,17 @@
-//! The pool that the CPU's loops run on. What is left of candle's own loops uses candle's, whose threads sleep meanwhile.
+//! The pool that the CPU's loops run on. What is left of candle's own loops uses candle's, whose threads sleep meanwhile; `CANDLE_NUM_THREADS` says how many these are.
 
 use std::ops::Range;
-use std::sync::OnceLock;
 
-use candle_core::utils::get_num_threads;
 use wick_kernels::Pool;
 
-/// How many threads candle computes with in this process, the caller's included.
-///
-/// There is one pool for the process, made at the first load with what the environment says then: `CANDLE_NUM_THREADS`, else
-/// `RAYON_NUM_THREADS`, else the physical cores. Whoever wants another number sets both variables before that (in Node by an
-/// assignment to `process.env` before the addon loads); `RAYON_NUM_THREADS` alone sizes the pools that `Candle::cpu`
-/// does not use. What is given back is what the environment says now.
+/// How many threads this thread computes with, its own included: those of [`Pool::of_thread`].
 pub fn threads() -> usize {
-    let wanted = std::env::var("CANDLE_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n: &usize| n > 0);
-    wanted.unwrap_or_else(get_num_threads)
+    Pool::of_thread().threads()
 }
 
 /// Work that is not worth waking the pool for, in multiply-adds: some 40 µs on one core. Waking it costs 2 on a quiet machine
 /// and a time slice on a busy one, so a small model computes on one thread.
 const SMALL: usize = 1 << 19;
-
-fn pool() -> &'static Pool {
-    static POOL: OnceLock<Pool> = OnceLock::new();
-    POOL.get_or_init(|| Pool::new(threads()))
-}
 
 /// Calls `f` for ranges that together cover `0 .. items` once, on all threads when there is enough to do: `work` is the
 /// multiply-adds of all items. Within `f` this computes on one thread.
@@ -32,7 +19,7 @@ pub(super) fn each(items: usize, work: usize, f: impl Fn(Range<usize>) + Sync) {
     if items <= 1 || work <= SMALL {
         f(0..items);
     } else {
-        pool().each(items, &f);
+        Pool::of_thread().each(items, &f);
     }
 }
 
@@ -74,10 +61,5 @@ mod tests {
             each_chunk(&mut y, 3, work, |i, chunk| chunk.iter_mut().for_each(|y| *y += 1.0 + i as f32));
             assert!(y.chunks(3).enumerate().all(|(i, chunk)| chunk == [1.0 + i as f32; 3]), "{items} items");
         }
-    }
-
-    #[test]
-    fn threads_are_what_the_pool_has() {
-        assert_eq!(threads(), pool().threads());
     }
 }
