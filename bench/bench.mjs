@@ -42,10 +42,12 @@ async function bench(options) {
   const names = options.files ?? Object.keys(FILES).filter((name) => FILES[name].bar)
   const files = []
   for (const name of names) files.push(await modelFile(name))
-  await measure(run, files)
+  // What was measured before something failed is shown all the same.
+  const failure = await measure(run, files).catch((error) => error)
   console.log(`${machineText(facts, options)}\n\n${report(run)}`)
   if (options.json) writeFileSync(given(options.json), `${JSON.stringify({ machine: facts, options, engines: run.engineFacts, figures: run.figures }, null, 1)}\n`)
-  process.exit()
+  if (failure) console.error(failure)
+  process.exit(failure ? 1 : 0)
 }
 
 /** Everything that is asked for. What does not depend on the model's size is measured with the first file, or one made for it. */
@@ -55,7 +57,7 @@ async function measure(run, files) {
   const most = Math.max(...threads)
   if (wanted('bandwidth')) bandwidth(run)
   for (const file of files) {
-    for (const count of threads) if (wanted('prefill', 'decode')) await speed(run, file, count)
+    if (wanted('prefill', 'decode')) await speed(run, file)
     if (wanted('first-token')) await firstToken(run, file, most)
     if (wanted('load')) await load(run, file, most)
     if (wanted('memory')) await memory(run, file, most)

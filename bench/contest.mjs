@@ -13,6 +13,7 @@ const BEHIND = 0.9
  * @typedef {object} Result
  * @property {string} engine
  * @property {object} [variant] the one that was best
+ * @property {object[]} contenders the variants that were not left out
  * @property {number[]} values one a round
  * @property {number} median
  */
@@ -37,7 +38,7 @@ export async function record(run, about, contestants) {
   const results = await contest(contestants, { ...run.options, less: about.less }, ({ engine, variant }, value) =>
     run.progress(about, engine, variant, value),
   )
-  for (const result of results) run.add({ ...about, ...result })
+  for (const { contenders: _, ...result } of results) run.add({ ...about, ...result })
   return results
 }
 
@@ -61,8 +62,9 @@ export async function contest(contestants, { rounds, seconds, less = false }, on
       onValue?.(entry.contestant, value)
     }
     field = field.filter((entry) => {
-      const [own, leader] = [median(entry.values), best(field, entry.contestant.engine, less).median]
-      return less ? own * BEHIND <= leader : own >= leader * BEHIND
+      const leader = best(field, entry.contestant.engine, less)
+      const own = median(entry.values)
+      return entry.contestant.variant === leader.variant || (less ? own * BEHIND <= leader.median : own >= leader.median * BEHIND)
     })
   }
   return [...new Set(contestants.map(({ engine }) => engine))].map((engine) => best(field, engine, less))
@@ -72,6 +74,12 @@ export async function contest(contestants, { rounds, seconds, less = false }, on
 function best(field, engine, less) {
   const results = field
     .filter(({ contestant }) => contestant.engine === engine)
-    .map(({ contestant, values }) => ({ engine, variant: contestant.variant, values, median: median(values) }))
+    .map(({ contestant, values }, _, all) => ({
+      engine,
+      variant: contestant.variant,
+      values,
+      median: median(values),
+      contenders: all.flatMap((entry) => entry.contestant.variant ?? []),
+    }))
   return results.reduce((one, other) => (other.median < one.median === less ? other : one))
 }

@@ -34,7 +34,10 @@ export function hostedOf(run) {
   return hosted.filter((name) => run.options.engines.includes(name))
 }
 
-/** How an engine can be run; wick has nothing to choose. */
+/**
+ * How an engine can be run: every way with flash attention on and off and these batches; wick has nothing to choose.
+ * @param {number[]} batchSizes
+ */
 export function variantsOf(name, batchSizes) {
   if (name === 'wick') return [undefined]
   return batchSizes.flatMap((batchSize) => [false, true].map((flashAttention) => ({ flashAttention, batchSize })))
@@ -43,13 +46,13 @@ export function variantsOf(name, batchSizes) {
 /**
  * Engines that are open, in each of their variants, as contestants.
  * @param {import('./engine.mjs').Engine[]} engines
- * @param {number[]} batchSizes
+ * @param {(name: string) => (object | undefined)[]} variants of an engine
  * @param {(engine: import('./engine.mjs').Engine) => Promise<number>} measure
  * @returns {import('../contest.mjs').Contestant[]}
  */
-export function contestants(engines, batchSizes, measure) {
+export function contestants(engines, variants, measure) {
   return engines.flatMap((engine) =>
-    variantsOf(engine.name, batchSizes).map((variant) => ({
+    variants(engine.name).map((variant) => ({
       engine: engine.name,
       variant,
       run: async () => {

@@ -42,6 +42,7 @@ const flagsOf = {
 const always = {
   CMAKE_BUILD_TYPE: 'Release',
   BUILD_SHARED_LIBS: 'OFF',
+  GGML_OPENMP: 'OFF',
   LLAMA_CURL: 'OFF',
   LLAMA_OPENSSL: 'OFF',
   LLAMA_BUILD_TESTS: 'OFF',

@@ -3,6 +3,8 @@
 /** Decode is (t(long) − t(short)) / (long − short), after a prompt of DEPTH tokens. */
 export const [SHORT, LONG, DEPTH] = [48, 96, 16]
 
+const ATTEMPTS = 5
+
 /**
  * Tokens a second of a prompt: an answer of one token.
  * @param {import('../run.mjs').Run} run
@@ -14,9 +16,16 @@ export async function prefillRate(run, engine, file, promptTokens) {
   return (promptTokens / ms) * 1000
 }
 
-/** Tokens a second of decoding: the time by which an answer of `long` tokens takes longer than one of `short`. */
+/**
+ * Tokens a second of decoding: the time by which an answer of `long` tokens takes longer than one of `short`. Where something else
+ * had the machine for so long that there is none, both are measured again.
+ */
 export async function decodeRate(run, engine, file, { short = SHORT, long = LONG, sampling = 'greedy' } = {}) {
   const time = async (count) => (await engine.call('answer', { promptTokens: DEPTH, vocab: file.vocab, count, salt: run.salt(), sampling })).ms
-  const ms = await time(short)
-  return ((long - short) / ((await time(long)) - ms)) * 1000
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const less = await time(short)
+    const ms = (await time(long)) - less
+    if (ms > 0) return ((long - short) / ms) * 1000
+  }
+  throw new Error(`${ATTEMPTS} times, an answer of ${long} tokens took ${engine.name} no longer than one of ${short}: this machine is too busy to measure on`)
 }
