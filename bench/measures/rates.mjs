@@ -4,6 +4,7 @@
 export const [SHORT, LONG, DEPTH] = [48, 96, 16]
 
 const ATTEMPTS = 5
+const SLOW_MS = 20_000
 
 /**
  * Tokens a second of a prompt: an answer of one token.
@@ -18,12 +19,14 @@ export async function prefillRate(run, engine, file, promptTokens) {
 
 /**
  * Tokens a second of decoding: the time by which an answer of `long` tokens takes longer than one of `short`. Where something else
- * had the machine for so long that there is none, both are measured again.
+ * had the machine for so long that there is none, both are measured again. Of an engine that takes more than SLOW_MS for the short
+ * one, that has to do: its prompt is no matter then.
  */
 export async function decodeRate(run, engine, file, { short = SHORT, long = LONG, sampling = 'greedy' } = {}) {
   const time = async (count) => (await engine.call('answer', { promptTokens: DEPTH, vocab: file.vocab, count, salt: run.salt(), sampling })).ms
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const less = await time(short)
+    if (less > SLOW_MS) return (short / less) * 1000
     const ms = (await time(long)) - less
     if (ms > 0) return ((long - short) / ms) * 1000
   }
