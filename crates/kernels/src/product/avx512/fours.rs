@@ -9,7 +9,7 @@ use super::panel::{Panel, bytes_to, halves, low_halves, turned16, turned32};
 /// A weight type whose blocks can be made panels.
 pub(super) trait Fours: Format {
     /// From so many rows on this is faster than what AVX2 does.
-    const FROM: usize = 5;
+    const FROM: usize = 4;
     /// Elements that share a scale, of long groups.
     const SHARED: usize = 32;
     /// What is to be taken off elements, where minimums are an offset.
@@ -90,6 +90,7 @@ impl Fours for Q5K {
 }
 
 impl Fours for Q6K {
+    const FROM: usize = 5;
     const SHARED: usize = 16;
     const OFFSET: i32 = 32;
 
@@ -143,7 +144,6 @@ impl Fours for Q4_0 {
 }
 
 impl Fours for Q8_0 {
-    const FROM: usize = 4;
     const OFFSET: i32 = 128;
 
     #[inline(always)]

@@ -26,7 +26,7 @@ use tile::{Ahead, tile};
 const LANES: usize = 16;
 
 /// Up to so many rows what counts is how fast memory is read, and columns are read as streams.
-const FEW: usize = 8;
+const FEW: usize = 32;
 
 /// Rows of a tile: as many as registers hold sums of.
 const TILE: usize = 8;
