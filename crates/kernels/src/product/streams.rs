@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 /// How many bytes ahead of what is read each stream asks for: the nearest distance that hides memory's delay at one row of x.
-pub(super) const AHEAD: usize = 512;
+pub(super) const AHEAD: usize = 384;
 
 /// Bytes of a page: places that are as far into their pages share the few places of the nearest cache that there are for them.
 const PAGE: usize = 4096;

@@ -8,17 +8,32 @@ mod tables;
 
 use std::arch::x86_64::*;
 
+use super::super::COLUMNS;
 use super::super::format::{Format, Q6K, Q8_0};
 use super::few::Row;
+use super::turn::{self, Turned};
 
 /// A type whose blocks are multiplied as they are.
-pub(in super::super) trait Dots: Format {
+pub(in super::super) trait Dots: Format + Sized {
+    /// As [`Octets::FEW`](super::few::Octets::FEW).
+    const FEW: usize = 8;
+
     /// Vectors whose elements add up to the block's whole numbers with each row: of the products (less an offset's part), and of
     /// the minimums.
     ///
     /// # Safety
     /// A block, a group of each row, and the processor has AVX2, FMA and F16C.
     unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]);
+
+    /// As [`Octets::turn`](super::few::Octets::turn).
+    ///
+    /// # Safety
+    /// As [`turn::plainly`].
+    #[inline(always)]
+    unsafe fn turn(columns: &[*const u8; COLUMNS], at: usize, to: Turned<'_>) -> (__m256, __m256) {
+        // SAFETY: the caller's promise.
+        unsafe { turn::plainly::<Self>(columns, at, to) }
+    }
 }
 
 #[inline]
@@ -62,6 +77,8 @@ unsafe fn add_scaled<const M: usize>(sums: &mut [__m256i; M], q: __m256i, scale:
 }
 
 impl Dots for Q6K {
+    const FEW: usize = 4;
+
     #[inline(always)]
     unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
         // SAFETY: a block and its groups.
@@ -96,13 +113,27 @@ impl Dots for Q6K {
             (sums, [_mm_setzero_si128(); M])
         }
     }
+
+    #[inline(always)]
+    unsafe fn turn(columns: &[*const u8; COLUMNS], at: usize, to: Turned<'_>) -> (__m256, __m256) {
+        // SAFETY: the caller's promise.
+        unsafe { turn::q6_k(columns, at, to) }
+    }
 }
 
 impl Dots for Q8_0 {
+    const FEW: usize = 4;
+
     #[inline(always)]
     unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
         // SAFETY: a block and its groups.
         unsafe { (signed(load(block.add(2)), &x), [_mm_setzero_si128(); M]) }
+    }
+
+    #[inline(always)]
+    unsafe fn turn(columns: &[*const u8; COLUMNS], at: usize, to: Turned<'_>) -> (__m256, __m256) {
+        // SAFETY: the caller's promise.
+        unsafe { turn::q8_0(columns, at, to) }
     }
 }
 

@@ -8,16 +8,30 @@ use std::arch::x86_64::*;
 use super::super::format::{Format, Mins};
 use super::super::{COLUMNS, Call};
 use super::dots::Dots;
-use super::scales;
 use super::streams::{AHEAD, Streams};
+use super::turn::{self, Turned};
+use super::{scales, store};
 
 /// A type whose blocks are multiplied as they are, of eight columns at a time.
-pub(in super::super) trait Octets: Format {
+pub(in super::super) trait Octets: Format + Sized {
+    /// Up to so many rows the blocks are multiplied as they are; beyond, unpacking and turning them first pays.
+    const FEW: usize = 8;
+
     /// What the blocks at byte `at` of eight columns give with a group of each row.
     ///
     /// # Safety
     /// There are blocks and groups, and the processor has AVX2, FMA and F16C.
     unsafe fn octet<const M: usize>(columns: &[*const u8; COLUMNS], at: usize, x: &[Row; M]) -> Octet<M>;
+
+    /// Unpacks the blocks at byte `at` of eight columns for many rows; d and -dmin are given back.
+    ///
+    /// # Safety
+    /// As [`turn::plainly`].
+    #[inline(always)]
+    unsafe fn turn(columns: &[*const u8; COLUMNS], at: usize, to: Turned<'_>) -> (__m256, __m256) {
+        // SAFETY: the caller's promise.
+        unsafe { turn::plainly::<Self>(columns, at, to) }
+    }
 }
 
 /// A block of each of eight columns with a group of each of M rows; a column a lane.
@@ -88,18 +102,14 @@ unsafe fn rows<F: Octets, const M: usize>(call: &Call<'_>, columns: &[*const u8;
         }
     }
     for (i, y) in y.into_iter().enumerate() {
-        let mut values = [0.0f32; COLUMNS];
-        // SAFETY: room for eight, and the caller's promise.
-        unsafe {
-            _mm256_storeu_ps(values.as_mut_ptr(), y);
-            for (value, column) in values.into_iter().zip(places) {
-                *call.y.add((r + i) * call.n + column) = value;
-            }
-        }
+        // SAFETY: the caller's promise.
+        unsafe { store(call, r + i, places, y) };
     }
 }
 
 impl<F: Dots> Octets for F {
+    const FEW: usize = <F as Dots>::FEW;
+
     #[inline(always)]
     unsafe fn octet<const M: usize>(columns: &[*const u8; COLUMNS], at: usize, x: &[Row; M]) -> Octet<M> {
         // SAFETY: the caller's promise.
@@ -124,6 +134,12 @@ impl<F: Dots> Octets for F {
             }
             octet
         }
+    }
+
+    #[inline(always)]
+    unsafe fn turn(columns: &[*const u8; COLUMNS], at: usize, to: Turned<'_>) -> (__m256, __m256) {
+        // SAFETY: the caller's promise.
+        unsafe { <F as Dots>::turn(columns, at, to) }
     }
 }
 

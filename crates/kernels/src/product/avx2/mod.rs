@@ -4,6 +4,7 @@ mod dots;
 pub(super) mod exact;
 mod few;
 mod panel;
+mod turn;
 
 use std::arch::x86_64::*;
 use std::cell::RefCell;
@@ -12,40 +13,25 @@ use super::format::{Format, Mins, Scale};
 use super::{COLUMNS, Call, streams};
 pub(super) use few::Octets;
 use panel::Panel;
-
-/// Up to so many rows the file's blocks are read as they are; beyond, unpacking them first pays.
-const FEW: usize = 8;
+use streams::Streams;
 
 /// # Safety
 /// As [`super::product`], and the processor has AVX2, FMA and F16C.
 pub(super) unsafe fn product<F: Octets>(call: &Call<'_>) {
     // SAFETY: the caller's promise.
-    unsafe { if call.x.rows() <= FEW { few::product::<F>(call) } else { many::<F>(call) } }
+    unsafe { if call.x.rows() <= F::FEW { few::product::<F>(call) } else { many::<F>(call) } }
 }
 
-/// The columns of `call` by eights: the rows of w they start at, and how many they are. Where fewer than eight are left, the
-/// last is there more than once.
-fn octets<'a>(call: &'a Call<'_>) -> impl Iterator<Item = ([*const u8; COLUMNS], usize, usize)> + 'a {
-    let size = call.row_bytes();
-    call.columns.clone().step_by(COLUMNS).map(move |first| {
-        let count = COLUMNS.min(call.columns.end - first);
-        (std::array::from_fn(|i| call.bytes[(first + i.min(count - 1)) * size..].as_ptr()), first, count)
-    })
-}
-
-/// The value of each of `count` columns to its place in row r of y.
+/// The value of each column to its place in row r of y.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn store(call: &Call<'_>, r: usize, first: usize, count: usize, y: __m256) {
-    // SAFETY: the caller's promise.
+unsafe fn store(call: &Call<'_>, r: usize, places: [usize; COLUMNS], y: __m256) {
+    let mut values = [0.0f32; COLUMNS];
+    // SAFETY: room for eight, and the caller's promise.
     unsafe {
-        let to = call.y.add(r * call.n + first);
-        if count == COLUMNS {
-            _mm256_storeu_ps(to, y);
-        } else {
-            let mut values = [0.0f32; COLUMNS];
-            _mm256_storeu_ps(values.as_mut_ptr(), y);
-            to.copy_from_nonoverlapping(values.as_ptr(), count);
+        _mm256_storeu_ps(values.as_mut_ptr(), y);
+        for (value, column) in values.into_iter().zip(places) {
+            *call.y.add(r * call.n + column) = value;
         }
     }
 }
@@ -81,30 +67,47 @@ fn half_powers(x: [u8; 8]) -> __m256 {
     _mm256_castsi256_ps(_mm256_blendv_epi8(normal, subnormal, least))
 }
 
+/// Up to so many rows the columns of a panel are read as streams. Beyond, memory has time, and neighbours share the lines of y.
+const SPREAD: usize = 32;
+
 /// Rows of a tile.
 const TILE: usize = 4;
 
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn many<F: Octets>(call: &Call<'_>) {
     thread_local! {
-        static PANEL: RefCell<Panel> = const { RefCell::new(Panel::new()) };
+        static PANEL: RefCell<Panel> = RefCell::new(Panel::new());
     }
     PANEL.with_borrow_mut(|panel| {
-        for (columns, first, count) in octets(call) {
-            // SAFETY: the caller's promise.
-            unsafe {
-                panel.pack::<F>(columns, call.groups::<F>());
-                let (t, mut r) = (call.x.rows(), 0);
-                while r < t {
-                    match t - r {
-                        1 => panel.tile::<F, 1>(call, r, first, count),
-                        2 => panel.tile::<F, 2>(call, r, first, count),
-                        3 => panel.tile::<F, 3>(call, r, first, count),
-                        _ => panel.tile::<F, TILE>(call, r, first, count),
-                    }
-                    r += TILE;
-                }
+        // SAFETY: the caller's promise.
+        let mut octet = |places| unsafe { tiles::<F>(panel, call, places) };
+        if call.x.rows() <= SPREAD {
+            Streams::new(call.columns.clone(), call.row_bytes()).for_each(octet);
+        } else {
+            let last = call.columns.end.saturating_sub(1);
+            for first in call.columns.clone().step_by(COLUMNS) {
+                octet(std::array::from_fn(|i| (first + i).min(last)));
             }
         }
     });
+}
+
+/// All rows with the columns in eight places.
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn tiles<F: Octets>(panel: &mut Panel, call: &Call<'_>, places: [usize; COLUMNS]) {
+    let columns = places.map(|column| call.bytes[column * call.row_bytes()..].as_ptr());
+    let (t, mut r) = (call.x.rows(), 0);
+    // SAFETY: the caller's promise.
+    unsafe {
+        panel.pack::<F>(&columns, call.groups::<F>());
+        while r < t {
+            match t - r {
+                1 => panel.tile::<F, 1>(call, r, places),
+                2 => panel.tile::<F, 2>(call, r, places),
+                3 => panel.tile::<F, 3>(call, r, places),
+                _ => panel.tile::<F, TILE>(call, r, places),
+            }
+            r += TILE;
+        }
+    }
 }

@@ -3,9 +3,11 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::super::Call;
 use super::super::format::{Format, Mins, Unpacked};
+use super::super::{COLUMNS, Call};
+use super::few::Octets;
 use super::store;
+use super::turn::Turned;
 use crate::Grid;
 
 /// Eight columns, group by group.
@@ -20,57 +22,36 @@ pub(super) struct Panel {
     d: Vec<(__m256, __m256)>,
     /// The minimum of short groups' elements.
     offset: i32,
+    /// Scratch.
+    blocks: [Unpacked; COLUMNS],
 }
 
 impl Panel {
-    pub(super) const fn new() -> Self {
-        Self { q: Vec::new(), scales: Vec::new(), mins: Vec::new(), d: Vec::new(), offset: 0 }
+    pub(super) fn new() -> Self {
+        let blocks = std::array::from_fn(|_| Unpacked::default());
+        Self { q: Vec::new(), scales: Vec::new(), mins: Vec::new(), d: Vec::new(), offset: 0, blocks }
     }
 
     /// # Safety
     /// Each column has as many blocks, and the processor has AVX2, FMA and F16C.
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub(super) unsafe fn pack<F: Format>(&mut self, columns: [*const u8; 8], groups: usize) {
-        self.q.clear();
-        self.scales.clear();
-        self.mins.clear();
+    pub(super) unsafe fn pack<F: Octets>(&mut self, columns: &[*const u8; 8], groups: usize) {
+        let (fours, scales, zero) =
+            (F::GRID.elements() / 4, if F::GRID == Grid::Long { 16 } else { 0 }, _mm256_setzero_si256());
+        self.q.resize(groups * fours, zero);
+        self.scales.resize(groups * scales, zero);
+        self.mins.resize(groups * scales / 2, zero);
         self.d.clear();
-        self.q.reserve(groups * F::GRID.elements() / 4);
-        let zero = _mm256_setzero_si256();
-        let mut blocks: [Unpacked; 8] = std::array::from_fn(|_| Unpacked::default());
         for g in 0..groups {
-            for (block, column) in blocks.iter_mut().zip(columns) {
-                // SAFETY: the caller's promise.
-                F::unpack(unsafe { std::slice::from_raw_parts(column.add(g * F::BYTES), F::BYTES) }, block);
-            }
-            for i in 0..F::GRID.elements() / 32 {
-                // SAFETY: 32 bytes of 256.
-                let rows = std::array::from_fn(|c| unsafe { _mm256_loadu_si256(blocks[c].q[32 * i..].as_ptr().cast()) });
-                // Elements of such types are signed bytes.
-                let sign = _mm256_set1_epi8(if F::SIGNED { i8::MIN } else { 0 });
-                self.q.extend(turned(rows).map(|v| _mm256_xor_si256(v, sign)));
-            }
-            if F::GRID == Grid::Long {
-                let (mut low, mut high, mut mins) = ([zero; 8], [zero; 8], [zero; 8]);
-                for (c, block) in blocks.iter().enumerate() {
-                    // SAFETY: sixteen of each.
-                    let (scales, min) = unsafe {
-                        (_mm256_loadu_si256(block.scales.as_ptr().cast()), _mm256_loadu_si256(block.mins.as_ptr().cast()))
-                    };
-                    // Halves that unpacking takes apart lie so that the results are in order.
-                    let scales = _mm256_permute4x64_epi64::<0b1101_1000>(scales);
-                    low[c] = _mm256_unpacklo_epi16(scales, scales);
-                    high[c] = _mm256_unpackhi_epi16(scales, scales);
-                    mins[c] = min;
-                }
-                self.scales.extend(turned(low));
-                self.scales.extend(turned(high));
-                self.mins.extend(turned(mins));
-            } else {
-                self.offset = i32::from(blocks[0].mins[0]);
-            }
+            let to = Turned {
+                q: &mut self.q[g * fours..][..fours],
+                scales: &mut self.scales[g * scales..][..scales],
+                mins: &mut self.mins[g * scales / 2..][..scales / 2],
+                offset: &mut self.offset,
+                blocks: &mut self.blocks,
+            };
             // SAFETY: the caller's promise.
-            self.d.push(unsafe { super::scales::<F>(columns.map(|column| column.add(g * F::BYTES))) });
+            self.d.push(unsafe { F::turn(columns, g * F::BYTES, to) });
         }
     }
 
@@ -79,7 +60,7 @@ impl Panel {
     /// # Safety
     /// As [`super::super::product`], for a panel of `F` with the call's groups.
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub(super) unsafe fn tile<F: Format, const M: usize>(&self, call: &Call<'_>, r: usize, first: usize, count: usize) {
+    pub(super) unsafe fn tile<F: Format, const M: usize>(&self, call: &Call<'_>, r: usize, places: [usize; COLUMNS]) {
         let (size, groups, x) = (F::GRID.elements(), call.groups::<F>(), call.x);
         let mut y = [_mm256_setzero_ps(); M];
         for g in 0..groups {
@@ -118,7 +99,7 @@ impl Panel {
         }
         for (i, y) in y.into_iter().enumerate() {
             // SAFETY: the caller's promise.
-            unsafe { store(call, r + i, first, count, y) };
+            unsafe { store(call, r + i, places, y) };
         }
     }
 }
@@ -174,26 +155,4 @@ unsafe fn scaled<F: Format, const M: usize>(w: *const __m256i, scales: *const __
         }
     }
     sums
-}
-
-/// Rows of eight 32-bit values to columns.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn turned(rows: [__m256i; 8]) -> [__m256i; 8] {
-    let low = |i: usize| _mm256_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
-    let high = |i: usize| _mm256_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
-    let fours: [__m256i; 8] = [
-        _mm256_unpacklo_epi64(low(0), low(1)),
-        _mm256_unpackhi_epi64(low(0), low(1)),
-        _mm256_unpacklo_epi64(high(0), high(1)),
-        _mm256_unpackhi_epi64(high(0), high(1)),
-        _mm256_unpacklo_epi64(low(2), low(3)),
-        _mm256_unpackhi_epi64(low(2), low(3)),
-        _mm256_unpacklo_epi64(high(2), high(3)),
-        _mm256_unpackhi_epi64(high(2), high(3)),
-    ];
-    std::array::from_fn(|i| match i {
-        0..4 => _mm256_permute2x128_si256::<0x20>(fours[i], fours[i + 4]),
-        _ => _mm256_permute2x128_si256::<0x31>(fours[i - 4], fours[i]),
-    })
 }

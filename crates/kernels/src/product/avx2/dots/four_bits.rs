@@ -6,6 +6,7 @@ use super::super::super::COLUMNS;
 use super::super::super::format::{Format, Mins, Q4_0, Q4_1};
 use super::super::few::{Octet, Octets, Row, ask};
 use super::super::scales;
+use super::super::turn::{Turned, turned_pairs};
 use super::load;
 
 /// The offset of Q4_0's elements.
@@ -64,18 +65,62 @@ fn eights(v: &[__m256i; COLUMNS]) -> __m256i {
     _mm256_add_epi32(_mm256_cvtepi16_epi32(first), _mm256_cvtepi16_epi32(second))
 }
 
+/// Blocks of eight columns, turned.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn turn<F: Format, const NIBBLES: usize>(
+    columns: &[*const u8; COLUMNS],
+    at: usize,
+    to: Turned<'_>,
+) -> (__m256, __m256) {
+    // SAFETY: blocks.
+    unsafe {
+        for column in columns {
+            ask::<F>(*column, at);
+        }
+        let half = |c: usize| _mm_loadu_si128(columns[c].add(at + NIBBLES).cast());
+        let pair = |c: usize| _mm256_set_m128i(half(c + 4), half(c));
+        let fours = turned_pairs([pair(0), pair(1), pair(2), pair(3)]);
+        for (i, four) in fours.into_iter().enumerate() {
+            to.q[i] = _mm256_and_si256(four, _mm256_set1_epi8(15));
+            to.q[i + 4] = _mm256_and_si256(_mm256_srli_epi16::<4>(four), _mm256_set1_epi8(15));
+        }
+        *to.offset = match F::MINS {
+            Mins::Offset => OFFSET,
+            Mins::Own => -1,
+        };
+        scales::<F>(columns.map(|column| column.add(at)))
+    }
+}
+
 impl Octets for Q4_0 {
+    const FEW: usize = 2;
+
     #[inline(always)]
     unsafe fn octet<const M: usize>(columns: &[*const u8; COLUMNS], at: usize, x: &[Row; M]) -> Octet<M> {
         // SAFETY: the caller's promise.
         unsafe { octet::<Self, 2, M>(columns, at, x) }
     }
+
+    #[inline(always)]
+    unsafe fn turn(columns: &[*const u8; COLUMNS], at: usize, to: Turned<'_>) -> (__m256, __m256) {
+        // SAFETY: the caller's promise.
+        unsafe { turn::<Self, 2>(columns, at, to) }
+    }
 }
 
 impl Octets for Q4_1 {
+    const FEW: usize = 2;
+
     #[inline(always)]
     unsafe fn octet<const M: usize>(columns: &[*const u8; COLUMNS], at: usize, x: &[Row; M]) -> Octet<M> {
         // SAFETY: the caller's promise.
         unsafe { octet::<Self, 4, M>(columns, at, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn turn(columns: &[*const u8; COLUMNS], at: usize, to: Turned<'_>) -> (__m256, __m256) {
+        // SAFETY: the caller's promise.
+        unsafe { turn::<Self, 4>(columns, at, to) }
     }
 }

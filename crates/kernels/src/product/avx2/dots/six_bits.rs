@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use super::super::super::COLUMNS;
 use super::super::super::format::{Format, Q4K, Q5K};
 use super::super::few::{Octet, Octets, Row, ask, fours, sums_of};
+use super::super::turn::{Turned, turned_bytes, turned_singly, widened};
 use super::{add_scaled, load};
 
 /// What a block of each of eight columns begins with: d, dmin, scales and minimums.
@@ -76,54 +77,39 @@ fn halves(heads: [__m256i; 4]) -> (__m256, __m256) {
 
 /// How the elements of a type with such heads are stored.
 trait Elements: Format {
-    /// Those of sub-blocks 0 and 1, then 2 and 3, and so on.
-    ///
-    /// # Safety
-    /// A block, and the processor has AVX2.
-    unsafe fn elements(block: *const u8) -> [[__m256i; 2]; 4];
-}
-
-/// Low and high nibbles of 32 bytes.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn nibbles(bytes: *const u8) -> [__m256i; 2] {
-    // SAFETY: the caller has 32 bytes there.
-    let (bytes, nibble) = (unsafe { load(bytes) }, _mm256_set1_epi8(15));
-    [_mm256_and_si256(bytes, nibble), _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), nibble)]
+    /// Where the nibbles are in a block: of sub-blocks 0 and 1, then 2 and 3, and so on.
+    const NIBBLES: usize;
+    /// Where the fifth bits are, if there are: the lowest of each byte of sub-block 0, the next of 1, and so on.
+    const FIFTHS: Option<usize>;
 }
 
 impl Elements for Q4K {
-    #[inline(always)]
-    unsafe fn elements(block: *const u8) -> [[__m256i; 2]; 4] {
-        // SAFETY: a block.
-        unsafe { [nibbles(block.add(16)), nibbles(block.add(48)), nibbles(block.add(80)), nibbles(block.add(112))] }
-    }
+    const NIBBLES: usize = 16;
+    const FIFTHS: Option<usize> = None;
 }
 
 impl Elements for Q5K {
-    #[inline(always)]
-    unsafe fn elements(block: *const u8) -> [[__m256i; 2]; 4] {
-        // SAFETY: a block.
-        unsafe {
-            let (high, fifth) = (load(block.add(16)), _mm256_set1_epi8(16));
-            // Bits 2j and 2j + 1 of each byte, as the fifth.
-            let bits = [
-                [_mm256_slli_epi16::<4>(high), _mm256_slli_epi16::<3>(high)],
-                [_mm256_slli_epi16::<2>(high), _mm256_slli_epi16::<1>(high)],
-                [high, _mm256_srli_epi16::<1>(high)],
-                [_mm256_srli_epi16::<2>(high), _mm256_srli_epi16::<3>(high)],
-            ];
-            let mut q = [[high; 2]; 4];
-            for j in 0..4 {
-                let four = nibbles(block.add(48 + 32 * j));
-                q[j] = [
-                    _mm256_or_si256(four[0], _mm256_and_si256(bits[j][0], fifth)),
-                    _mm256_or_si256(four[1], _mm256_and_si256(bits[j][1], fifth)),
-                ];
-            }
-            q
-        }
+    const NIBBLES: usize = 48;
+    const FIFTHS: Option<usize> = Some(16);
+}
+
+/// Elements of sub-blocks 2j and 2j + 1 from their nibbles, and from their fifth bits where a type has them.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn elements<F: Elements>(nibbles: __m256i, fifths: __m256i, j: usize) -> [__m256i; 2] {
+    let (four, fifth) = (_mm256_set1_epi8(15), _mm256_set1_epi8(16));
+    let q = [_mm256_and_si256(nibbles, four), _mm256_and_si256(_mm256_srli_epi16::<4>(nibbles), four)];
+    if F::FIFTHS.is_none() {
+        return q;
     }
+    let bits = match j {
+        0 => [_mm256_slli_epi16::<4>(fifths), _mm256_slli_epi16::<3>(fifths)],
+        1 => [_mm256_slli_epi16::<2>(fifths), _mm256_slli_epi16::<1>(fifths)],
+        2 => [fifths, _mm256_srli_epi16::<1>(fifths)],
+        _ => [_mm256_srli_epi16::<2>(fifths), _mm256_srli_epi16::<3>(fifths)],
+    };
+    let with = |i: usize| _mm256_or_si256(q[i], _mm256_and_si256(bits[i], fifth));
+    [with(0), with(1)]
 }
 
 #[inline]
@@ -139,8 +125,11 @@ unsafe fn octet<F: Elements, const M: usize>(columns: &[*const u8; COLUMNS], at:
         for c in 0..COLUMNS {
             ask::<F>(columns[c], at);
             let mut sums = [_mm256_setzero_si256(); M];
-            for (j, q) in F::elements(columns[c].add(at)).into_iter().enumerate() {
-                for (half, q) in q.into_iter().enumerate() {
+            let fifths = F::FIFTHS.map_or(_mm256_setzero_si256(), |fifths| load(columns[c].add(at + fifths)));
+            let nibbles = |j: usize| load(columns[c].add(at + F::NIBBLES + 32 * j));
+            let nibbles = [nibbles(0), nibbles(1), nibbles(2), nibbles(3)];
+            for (j, nibbles) in nibbles.into_iter().enumerate() {
+                for (half, q) in elements::<F>(nibbles, fifths, j).into_iter().enumerate() {
                     let scale = scales[c % 4][j / 2][c / 4 * 4 + j % 2 * 2 + half];
                     add_scaled(&mut sums, q, _mm256_set1_epi32(scale as i32), x, 64 * j + 32 * half);
                 }
@@ -153,18 +142,61 @@ unsafe fn octet<F: Elements, const M: usize>(columns: &[*const u8; COLUMNS], at:
     }
 }
 
+/// Blocks of eight columns, turned.
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn turn<F: Elements>(columns: &[*const u8; COLUMNS], at: usize, to: Turned<'_>) -> (__m256, __m256) {
+    // SAFETY: blocks.
+    unsafe {
+        for column in columns {
+            ask::<F>(*column, at);
+        }
+        let fifths = F::FIFTHS.map_or([_mm256_setzero_si256(); 8], |fifths| turned_bytes(columns, at + fifths));
+        for (j, to) in to.q.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+            for (i, four) in turned_bytes(columns, at + F::NIBBLES + 32 * j).into_iter().enumerate() {
+                [to[i], to[i + 8]] = elements::<F>(four, fifths[i], j);
+            }
+        }
+        let half = |c: usize| _mm_loadu_si128(columns[c].add(at).cast());
+        let head = |c: usize| _mm256_set_m128i(half(c + 4), half(c));
+        let heads = [head(0), head(1), head(2), head(3)];
+        let singly = turned_singly([unpacked(heads[0]), unpacked(heads[1]), unpacked(heads[2]), unpacked(heads[3])]);
+        for j in 0..8 {
+            let scale = widened(singly[j / 4], (j % 4, j % 4), false);
+            [to.scales[2 * j], to.scales[2 * j + 1]] = [scale; 2];
+            to.mins[j] = widened(singly[2 + j / 4], (j % 4, j % 4), false);
+        }
+        halves(heads)
+    }
+}
+
 impl Octets for Q4K {
+    const FEW: usize = 4;
+
     #[inline(always)]
     unsafe fn octet<const M: usize>(columns: &[*const u8; COLUMNS], at: usize, x: &[Row; M]) -> Octet<M> {
         // SAFETY: the caller's promise.
         unsafe { octet::<Self, M>(columns, at, x) }
     }
+
+    #[inline(always)]
+    unsafe fn turn(columns: &[*const u8; COLUMNS], at: usize, to: Turned<'_>) -> (__m256, __m256) {
+        // SAFETY: the caller's promise.
+        unsafe { turn::<Self>(columns, at, to) }
+    }
 }
 
 impl Octets for Q5K {
+    const FEW: usize = 4;
+
     #[inline(always)]
     unsafe fn octet<const M: usize>(columns: &[*const u8; COLUMNS], at: usize, x: &[Row; M]) -> Octet<M> {
         // SAFETY: the caller's promise.
         unsafe { octet::<Self, M>(columns, at, x) }
+    }
+
+    #[inline(always)]
+    unsafe fn turn(columns: &[*const u8; COLUMNS], at: usize, to: Turned<'_>) -> (__m256, __m256) {
+        // SAFETY: the caller's promise.
+        unsafe { turn::<Self>(columns, at, to) }
     }
 }
