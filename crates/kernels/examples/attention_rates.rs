@@ -49,7 +49,7 @@ fn main() {
     let isa = Isa::chosen().expect("WICK_CPU names what there is");
     let (pool, stop, mut scratch) = (Pool::new(1), Stop::default(), AttentionScratch::default());
     println!("{}", isa.name());
-    for (h, g, d) in [(1, 1, 64), (4, 4, 64), (32, 4, 64), (16, 8, 128), (32, 32, 64)] {
+    for (h, g, d) in [(32, 4, 64), (16, 8, 128), (32, 32, 64)] {
         let heads = Heads { heads: h, kv_heads: g, head_dim: d, scale: 0.1, softcap: None, window: None };
         for kv_type in [KvType::F32, KvType::F16, KvType::Q8_0] {
             print!("({h}, {g}, {d}) {kv_type:?}");

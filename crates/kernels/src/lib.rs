@@ -1,4 +1,4 @@
-//! Arithmetic on slices: products with quantised weights, and the threads that compute them.
+//! Arithmetic on slices: products with quantised weights, attention, and the threads that compute them.
 //!
 //! A product is computed in whole numbers as far as its weight's type goes: activations are rounded to eight bits, the sums of a
 //! group of elements are exact, and only the groups' sums are floats, added in the order of the elements. So every way to

@@ -94,7 +94,7 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn prefetch(at: *const u8) {
         // SAFETY: no address is wrong.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) };
     }
 
     #[inline(always)]
