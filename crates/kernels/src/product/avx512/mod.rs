@@ -31,6 +31,9 @@ const FEW: usize = 32;
 /// Rows of a tile: as many as registers hold sums of.
 const TILE: usize = 8;
 
+/// Sixteens of columns whose sums are kept until they are stored, a row of them after another.
+const TOGETHER: usize = 4;
+
 /// Bytes of rows that are gone through for each panel: about what the second cache has room for.
 const ROWS: usize = 512 << 10;
 
@@ -55,7 +58,7 @@ pub(super) fn known(dtype: DType, t: usize) -> Option<Product> {
 /// What a thread keeps.
 struct Scratch {
     rows: Vec<Slice>,
-    /// Sixteen columns of each row.
+    /// For each sixteen columns those of each row.
     y: Vec<__m512>,
 }
 
@@ -70,27 +73,28 @@ unsafe fn product<F: Fours>(call: &Call<'_>) {
         for from in (0..t).step_by(most) {
             let t = most.min(t - from);
             rows::set::<F>(call.x, from, t, &mut scratch.rows);
-            scratch.y.resize(t, _mm512_setzero_ps());
+            scratch.y.resize(t * TOGETHER, _mm512_setzero_ps());
             // SAFETY: the caller's promise.
-            unsafe { if t <= FEW { apart::<F>(call, from, scratch) } else { side_by_side::<F>(call, from, scratch) } }
+            unsafe { if t <= FEW { apart::<F>(call, from, t, scratch) } else { side_by_side::<F>(call, from, t, scratch) } }
         }
     });
 }
 
 /// Columns that lie far apart, each the next of its stream.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn apart<F: Fours>(call: &Call<'_>, from: usize, scratch: &mut Scratch) {
+unsafe fn apart<F: Fours>(call: &Call<'_>, from: usize, t: usize, scratch: &mut Scratch) {
+    let y = &mut scratch.y[..t];
     for places in Streams::new(call.columns.clone(), call.row_bytes()) {
         let offsets = places.map(|column| (column - places[0]) as i32);
         // SAFETY: the caller's promise.
         unsafe {
             // What comes next of a column; after its end the next column of its stream comes.
-            columns::<F>(call, places, scratch, |columns, next, bytes| Ahead {
+            columns::<F>(call, places, &scratch.rows, y, |columns, next, bytes| Ahead {
                 pieces: columns.map(|at| at.wrapping_add(next)),
                 bytes,
             });
             let offsets = _mm512_loadu_si512(offsets.as_ptr().cast());
-            for (r, y) in scratch.y.iter().enumerate() {
+            for (r, y) in y.iter().enumerate() {
                 _mm512_i32scatter_ps::<4>(call.y.add((from + r) * call.n + places[0]), offsets, *y);
             }
         }
@@ -99,40 +103,47 @@ unsafe fn apart<F: Fours>(call: &Call<'_>, from: usize, scratch: &mut Scratch) {
 
 /// Neighbouring columns.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn side_by_side<F: Fours>(call: &Call<'_>, from: usize, scratch: &mut Scratch) {
-    let size = call.row_bytes();
-    for first in call.columns.clone().step_by(LANES) {
-        let mask = ((1u32 << LANES.min(call.columns.end - first)) - 1) as __mmask16;
-        let places = std::array::from_fn(|i| (first + i).min(call.columns.end - 1));
-        // SAFETY: the caller's promise.
-        unsafe {
-            // As much of the next sixteen columns, from the first byte to the last.
-            columns::<F>(call, places, scratch, |columns, next, bytes| {
-                let from = columns[0].wrapping_add(LANES * (size + next - bytes));
-                Ahead { pieces: std::array::from_fn(|i| from.wrapping_add(i * bytes)), bytes }
-            });
-            for (r, y) in scratch.y.iter().enumerate() {
-                _mm512_mask_storeu_ps(call.y.add((from + r) * call.n + first), mask, *y);
+unsafe fn side_by_side<F: Fours>(call: &Call<'_>, from: usize, t: usize, scratch: &mut Scratch) {
+    let (size, end) = (call.row_bytes(), call.columns.end);
+    for first in call.columns.clone().step_by(LANES * TOGETHER) {
+        let firsts = (first..end).step_by(LANES).take(TOGETHER);
+        for (first, y) in firsts.clone().zip(scratch.y.chunks_exact_mut(t)) {
+            let places = std::array::from_fn(|i| (first + i).min(end - 1));
+            // SAFETY: the caller's promise.
+            unsafe {
+                // As much of the next sixteen columns, from the first byte to the last.
+                columns::<F>(call, places, &scratch.rows, y, |columns, next, bytes| {
+                    let from = columns[0].wrapping_add(LANES * (size + next - bytes));
+                    Ahead { pieces: std::array::from_fn(|i| from.wrapping_add(i * bytes)), bytes }
+                });
+            }
+        }
+        for r in 0..t {
+            for (i, first) in firsts.clone().enumerate() {
+                let mask = ((1u32 << LANES.min(end - first)) - 1) as __mmask16;
+                // SAFETY: the caller's promise.
+                unsafe { _mm512_mask_storeu_ps(call.y.add((from + r) * call.n + first), mask, scratch.y[i * t + r]) };
             }
         }
     }
 }
 
-/// Multiplies the columns in these places with all rows in the scratch. While a stretch of so many bytes of each column, which
+/// Multiplies the columns in these places with `rows`, to `y`. While a stretch of so many bytes of each column, which
 /// ends at byte `next`, is multiplied, what `ahead` tells is asked for.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn columns<F: Fours>(
     call: &Call<'_>,
     places: [usize; LANES],
-    scratch: &mut Scratch,
+    rows: &[Slice],
+    y: &mut [__m512],
     ahead: impl Fn(&[*const u8; LANES], usize, usize) -> Ahead,
 ) {
-    let (size, t) = (call.row_bytes(), scratch.y.len());
+    let (size, t) = (call.row_bytes(), y.len());
     let columns = places.map(|column| call.bytes[column * size..][..size].as_ptr());
     let (groups, each) = (call.groups::<F>(), STRETCH / F::GRID.elements());
     let mut panel = Panel::new();
-    scratch.y.fill(_mm512_setzero_ps());
+    y.fill(_mm512_setzero_ps());
     for (s, g) in (0..groups).step_by(each).enumerate() {
         let groups = each.min(groups - g);
         for i in 0..groups {
@@ -143,7 +154,7 @@ unsafe fn columns<F: Fours>(
         for r in (0..t).step_by(TILE) {
             // SAFETY: as many rows as are left, each with a slice of this stretch.
             unsafe {
-                let (x, y) = (scratch.rows.as_ptr().add(s * t + r), scratch.y.as_mut_ptr().add(r));
+                let (x, y) = (rows.as_ptr().add(s * t + r), y.as_mut_ptr().add(r));
                 match t - r {
                     1 => tile::<F, 1>(&panel, groups, x, &ahead, y),
                     2 => tile::<F, 2>(&panel, groups, x, &ahead, y),
