@@ -1,4 +1,5 @@
 /** The tables of a run. */
+import { bars } from './pure/bars.mjs'
 import { spread } from './pure/statistics.mjs'
 import { figure, table } from './pure/table.mjs'
 import { variantText } from './run.mjs'
@@ -12,7 +13,7 @@ export function report(run) {
   return [engines.join('; '), ...sections.flatMap((section) => section(run))].filter(Boolean).join('\n\n')
 }
 
-const sections = [bandwidth, rates, times, memory, sampler, defaults, contention, crossing]
+const sections = [bandwidth, rates, times, memory, sampler, defaults, contention, crossing, reached]
 
 function bandwidth(run) {
   const rows = measured(run, /^bandwidth$/).map(({ threads, median, best, values }) => [String(threads), median, best, Math.min(...values)])
@@ -89,12 +90,17 @@ function contention(run) {
 }
 
 function crossing(run) {
-  const cpu = measured(run, /^crossing CPU/).map(({ measure, engine, median, values }) => [measure.slice('crossing CPU, '.length), engine, median, spread(values) * 100])
+  const cpu = measured(run, /^crossing CPU/).map(({ measure, engine, median, values, tokensPerBurst }) => [measure.slice('crossing CPU, '.length), engine, median, tokensPerBurst || undefined, spread(values) * 100])
   const late = measured(run, /^crossing latency/).map(({ measure, engine, median, p99 }) => [measure.slice('crossing latency, '.length), engine, median, p99])
   return [
-    ...titled("CPU of all threads a token, beyond the engine's own work, µs", ['burst', 'way', 'µs', 'spread, %'], cpu),
+    ...titled("CPU of all threads a token, beyond the engine's own work, µs", ['burst', 'way', 'µs', 'tokens a burst', 'spread, %'], cpu),
     ...titled('from sampled to seen in JavaScript, µs', ['event loop', 'way', 'median', 'p99'], late),
   ]
+}
+
+function reached(run) {
+  const rows = bars(run.figures, WINDOW).map(({ what, value, unit, bar, met }) => [what, value, unit, bar, met ? 'met' : 'NOT MET'])
+  return titled('bars', ['of wick', 'value', '', 'bar', 'result'], rows)
 }
 
 function measured(run, pattern) {

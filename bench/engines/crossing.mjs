@@ -1,5 +1,5 @@
 // Measures in this process what a token costs on its way from the engine's thread to JavaScript, and prints it as JSON.
-//   node crossing.mjs MODEL.gguf FLOOR.node ROUNDS
+//   node crossing.mjs MODEL.gguf FLOOR.node ROUNDS SECONDS
 //
 // The model is small, so that its own work is little beside what is measured, and computes on one thread. Costs are those of an
 // answer of LONG tokens less those of one of SHORT, so that what a request costs once is not in them. The engine's own work is what its
@@ -15,7 +15,8 @@ import { median, percentile } from '../pure/statistics.mjs'
 
 const [SHORT, LONG, ANSWERS, BURST, ROUND_TRIPS] = [8, 56, 20, 16, 200]
 
-const [path, addon, rounds] = process.argv.slice(2)
+const [path, addon, ...limits] = process.argv.slice(2)
+const [rounds, seconds] = limits.map(Number)
 const { emit } = createRequire(import.meta.url)(addon)
 const { load, generate } = await import(pathToFileURL(join(root, 'dist/index.js')).href)
 const { NativeLoad } = await import(pathToFileURL(join(root, 'index.js')).href)
@@ -38,12 +39,17 @@ function standStill(ms) {
 
 const tokens = () => prompt(16, salt++, 32_000).map((id) => id % model.info.vocabSize)
 
-/** Ways for tokens to arrive: each answers `count` tokens, standing still for `pauseMs` after every burst of `burst`; its own work in ms. */
+/**
+ * Ways for tokens to arrive: each answers `count` tokens, standing still for `pauseMs` after every burst of `burst`. Where it knows,
+ * it gives `ownMs`, the engine's work, and in how many `bursts` they came.
+ */
 const ways = {
   async 'wick, session'(count, burst, pauseMs) {
     const session = begin(count)
+    let bursts = 0
     for (let events; (events = unwrap(await session.next())); ) {
-      if (events.at(-1).type === 'Finish') return
+      if (events.some(({ type }) => type === 'TextDelta')) bursts += 1
+      if (events.at(-1).type === 'Finish') return { bursts }
       standStill(pauseMs)
     }
   },
@@ -54,37 +60,26 @@ const ways = {
     }
   },
   'C++ callback': (count, burst, _, workMicros) =>
-    new Promise((resolve) => emit(count, burst, workMicros, (texts, value) => texts === null && resolve(value / 1e6))),
+    new Promise((resolve) => emit(count, burst, workMicros, (texts, value) => texts === null && resolve({ ownMs: value / 1e6 }))),
 }
 
 function begin(count) {
   return unwrap(native.generate({ prompt: { type: 'Tokens', tokens: tokens() }, sampling: { temperature: 0 }, maxTokens: count, ignoreEnd: true }))
 }
 
-/** CPU time of one answer in ms: of all threads, those that ended too; of wick's; and what the answer says of its own work. */
+/** CPU time of one answer in ms, of all threads, those that ended too, and of wick's; and what the answer gives. */
 async function cpuOf(answer) {
   const before = cpuNow()
-  const own = (await answer()) ?? 0
+  const given = await answer()
   // What the engine's thread does behind its last token, the reading of its time is not to run into.
   standStill(1)
   const after = cpuNow()
-  return { all: after.all - before.all, engine: after.engine - before.engine, own }
+  return { all: after.all - before.all, engine: after.engine - before.engine, ...given }
 }
 
 function cpuNow() {
   const { user, system } = process.cpuUsage()
   return { all: (user + system) / 1000, engine: threadCpuMs('self', 'wick-').reduce((ms, thread) => ms + thread.ms, 0) }
-}
-
-/** The same of a token: the median of LONG answers less that of SHORT ones, in µs. */
-async function perToken(answer) {
-  const times = { [LONG]: [], [SHORT]: [] }
-  for (let n = 0; n < ANSWERS; n += 1) for (const count of [LONG, SHORT]) times[count].push(await cpuOf(() => answer(count)))
-  const of = (key) => {
-    const middle = (count) => median(times[count].map((time) => time[key]))
-    return ((middle(LONG) - middle(SHORT)) * 1000) / (LONG - SHORT)
-  }
-  return { all: of('all'), engine: of('engine'), own: of('own') }
 }
 
 /** Wall-clock time of a token, in ms, as the engine itself has it. */
@@ -104,14 +99,25 @@ async function unread(count, step) {
 async function cpu() {
   for (let n = 0; n < 20; n += 1) for (const way of Object.values(ways)) await way(LONG, 1, 0, 100)
   const step = median([await stepMs(), await stepMs(), await stepMs()])
+  const cases = Object.keys(ways).flatMap((way) => [1, BURST].map((burst) => ({ way, burst })))
   const found = []
-  for (let round = 0; round < Number(rounds); round += 1) {
-    const work = (await perToken((count) => unread(count, step))).engine
-    for (const burst of [1, BURST]) {
-      for (const [way, answer] of Object.entries(ways)) {
-        const { all, own } = await perToken((count) => answer(count, burst, burst === 1 ? 0 : burst * step, Math.round(step * 1000)))
-        found.push({ way, burst, us: all - (own || work) })
+  const began = performance.now()
+  for (let round = 0; round < rounds && (round === 0 || performance.now() - began < seconds * 1000); round += 1) {
+    const [long, short, bursts] = [cases.map(() => []), cases.map(() => []), cases.map(() => 0)]
+    for (let n = 0; n < ANSWERS; n += 1) {
+      for (const [count, costs] of [[LONG, long], [SHORT, short]]) {
+        // Right beside what it is subtracted from: how fast the processor is changes by the second.
+        const { engine: work } = await cpuOf(() => unread(count, step))
+        for (const [at, { way, burst }] of cases.entries()) {
+          const { all, ownMs = work, ...given } = await cpuOf(() => ways[way](count, burst, burst === 1 ? 0 : burst * step, Math.round(step * 1000)))
+          costs[at].push(all - ownMs)
+          if (count === LONG) bursts[at] += given.bursts
+        }
       }
+    }
+    for (const [at, one] of cases.entries()) {
+      const us = ((median(long[at]) - median(short[at])) * 1000) / (LONG - SHORT)
+      found.push({ ...one, us, tokensPerBurst: (ANSWERS * LONG) / bursts[at] })
     }
   }
   return { stepMs: step, found }

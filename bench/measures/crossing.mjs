@@ -11,17 +11,20 @@ import { median } from '../pure/statistics.mjs'
  * @param {string} model path of a small model
  */
 export async function crossing(run, model) {
-  const { under, rounds } = run.options
+  const { under, rounds, seconds } = run.options
   const modules = join(here, 'node_modules')
   const flags = ['-shared', '-fPIC', `-I${modules}/node-addon-api`, `-I${modules}/node-api-headers/include`, '-DNAPI_VERSION=9', '-DNODE_GYP_MODULE_NAME=floor', '-DNAPI_CPP_EXCEPTIONS']
   const floor = compiled('floor', flags, '.node')
-  const [command, ...args] = [...under, process.execPath, join(here, 'engines/crossing.mjs'), model, floor, String(rounds)]
+  const [command, ...args] = [...under, process.execPath, join(here, 'engines/crossing.mjs'), model, floor, String(rounds), String(seconds)]
   const { found, latency, stepMs } = JSON.parse(await output(command, args, environment(run.options)))
   for (const burst of [1, 16]) {
     for (const way of new Set(found.map((one) => one.way))) {
-      const values = found.filter((one) => one.way === way && one.burst === burst).map(({ us }) => us)
+      const rounds = found.filter((one) => one.way === way && one.burst === burst)
+      const values = rounds.map(({ us }) => us)
+      // JSON has no NaN: null is of a way that does not know.
+      const tokensPerBurst = median(rounds.map((one) => one.tokensPerBurst ?? NaN))
       const about = { measure: `crossing CPU, ${burst} a burst`, unit: 'µs', threads: 1 }
-      run.add({ ...about, engine: way, values, median: median(values), stepMs })
+      run.add({ ...about, engine: way, values, median: median(values), stepMs, tokensPerBurst })
       run.progress(about, way, undefined, median(values))
     }
   }
