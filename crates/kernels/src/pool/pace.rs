@@ -1,13 +1,16 @@
 //! How many workers to use on a machine that others use too.
 //!
 //! A worker that shares its core is taken off it for milliseconds, often with a piece in its hands that its caller then waits for. So after
-//! such a wait a worker less is used for twice as long, and for up to a quarter of a second if it comes again and again: with one core busy elsewhere,
+//! such a wait a worker less is used for twice as long, and for up to a quarter of a second if it comes again and again at once: with one core busy elsewhere,
 //! two threads are no slower than one, and what was only a moment's disturbance costs a moment.
 
 use std::time::{Duration, Instant};
 
 /// Waits up to this, and up to three pieces, are in the nature of things: whatever runs on the side of a model takes less.
 const USUAL: Duration = Duration::from_millis(1);
+
+/// Who shares a core with a program that always computes loses it this soon again.
+const SOON: Duration = Duration::from_millis(10);
 
 /// The longest time with fewer workers.
 const LONGEST: Duration = Duration::from_millis(250);
@@ -39,8 +42,7 @@ impl Pace {
         }
         match self.until {
             Some(until) if now < until => self.less += 1,
-            // Soon after all were used again.
-            Some(until) if now - until < 4 * self.time => (self.less, self.time) = (1, (4 * self.time).min(LONGEST)),
+            Some(until) if now - until < SOON + waited => (self.less, self.time) = (1, (4 * self.time).min(LONGEST)),
             _ => (self.less, self.time) = (1, (2 * waited).min(LONGEST)),
         }
         self.until = Some(now + self.time);
@@ -69,9 +71,9 @@ mod tests {
             assert_eq!(pace.time, expected * MS);
             assert_eq!((pace.places(1, now + pace.time - MS), pace.places(1, now + pace.time)), (0, 1));
         }
-        now += 10 * LONGEST;
+        now += LONGEST + 2 * SOON;
         pace.waited(3 * MS, MS / 10, now);
-        assert_eq!(pace.time, 6 * MS, "long after the last, it is another story");
+        assert_eq!(pace.time, 6 * MS, "later than that, it is another story");
     }
 
     #[test]
