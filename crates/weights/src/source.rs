@@ -5,6 +5,8 @@ use std::io::{ErrorKind, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+#[cfg(target_os = "linux")]
+use memmap2::Advice;
 use memmap2::{Mmap, MmapMut};
 use wick_spec::{Error, Result, Warning};
 
@@ -33,6 +35,12 @@ impl Default for OpenOptions {
     }
 }
 
+/// Asks for pages of 2 MiB, which a core reads 5 to 20 % faster than small ones, and which are filled faster from the disk. A map
+/// has them where the file system holds the file so (ext4 of Linux 6.18 does, if the file was not in memory before). A system
+/// that has none refuses, and nothing is lost.
+#[cfg(target_os = "linux")]
+const LARGE_PAGES: Advice = Advice::HugePage;
+
 /// One open file. Its bytes are reached through [`Source::bytes`] alone, which notices a file that was cut.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -54,6 +62,8 @@ impl Source {
             // length before it gives a slice out. Another process may still cut or write the file while a slice is in use;
             // `OpenOptions::mmap` documents that, and offers the way without a map.
             let map = unsafe { Mmap::map(&file) }.map_err(|error| io(path, "map", &error))?;
+            #[cfg(target_os = "linux")]
+            let _refused = map.advise(LARGE_PAGES);
             (map, Some(file))
         } else {
             (read(&file, len, path)?, None)
@@ -130,6 +140,8 @@ fn read(mut file: &File, len: usize, path: &Path) -> Result<Mmap> {
         Error::out_of_memory(format!("{} does not fit in memory: {len} bytes ({error}).", path.display()))
             .with("neededBytes", len as u64)
     })?;
+    #[cfg(target_os = "linux")]
+    let _refused = memory.advise(LARGE_PAGES);
     file.read_exact(&mut memory).map_err(|error| match error.kind() {
         ErrorKind::UnexpectedEof => {
             Error::model_invalid(format!("{} was cut while it was read; it had {len} bytes.", path.display()))
