@@ -172,8 +172,9 @@ export interface NativeLogRecord {
 export interface NativeMachine {
   /** The widest instruction set the CPU has: `avx512`, `avx2`, `neon` or `scalar`. */
   isa: string
+  /** Physical cores this process may use, by affinity; hyper-threads of one core count once. */
   physicalCores: number
-  /** Cores this process may use, by affinity and the control group's quota. */
+  /** Processors this process may keep busy, by affinity and the control group's quota. */
   usableCores: number
   /** Threads a load would compute with now. */
   threads: number

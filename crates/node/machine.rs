@@ -8,8 +8,9 @@ use wick_engine::{Machine, backends, devices, threads};
 pub struct NativeMachine {
     /// The widest instruction set the CPU has: `avx512`, `avx2`, `neon` or `scalar`.
     pub isa: String,
+    /// Physical cores this process may use, by affinity; hyper-threads of one core count once.
     pub physical_cores: u32,
-    /// Cores this process may use, by affinity and the control group's quota.
+    /// Processors this process may keep busy, by affinity and the control group's quota.
     pub usable_cores: u32,
     /// Threads a load would compute with now.
     pub threads: u32,

@@ -6,8 +6,9 @@ import type { NativeMachine } from './native.js'
 export interface MachineInfo {
   /** The widest instruction set the CPU has: `avx512`, `avx2`, `neon` or `scalar`. */
   readonly isa: string
+  /** Physical cores this process may use, by affinity; hyper-threads of one core count once. */
   readonly physicalCores: number
-  /** Cores this process may use, by affinity and the control group's quota. */
+  /** Processors this process may keep busy, by affinity and the control group's quota. */
   readonly usableCores: number
   /** Threads a load would compute with now. */
   readonly threads: number

@@ -3,7 +3,8 @@
 //! - `speed make FILE.gguf [TYPE [SHAPE]]` writes a model with random weights: the types of Q4_K_M (`q4_k_m`, the default), or all
 //!   of TYPE (`q8_0`, `f16`, any that wick decodes); of TinyLlama-1.1B's shape, or another of `SHAPES`.
 //! - `speed run FILE.gguf [PROMPT GEN RUNS]` prints the rates as JSON, medians of RUNS; defaults 257, 48, 3. A run that is not
-//!   counted comes first. Set `CANDLE_NUM_THREADS` and `RAYON_NUM_THREADS`.
+//!   counted comes first. Set `WICK_THREADS`, and for what candle does itself
+//!   `CANDLE_NUM_THREADS` and `RAYON_NUM_THREADS`.
 //!
 //! `bench/candle-peer` takes the same file.
 
