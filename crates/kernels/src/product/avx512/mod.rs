@@ -128,8 +128,8 @@ unsafe fn side_by_side<F: Fours>(call: &Call<'_>, from: usize, t: usize, scratch
     }
 }
 
-/// Multiplies the columns in these places with `rows`, to `y`. While a stretch of so many bytes of each column, which
-/// ends at byte `next`, is multiplied, what `ahead` tells is asked for.
+/// Multiplies the columns in these places with `rows`, to `y`. While a stretch of each column is multiplied, what `ahead` tells is
+/// asked for: it is given the columns, the byte at which their stretch ends and how many bytes it has.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn columns<F: Fours>(

@@ -1,5 +1,6 @@
 //! Rows of x as tiles read them: whatever a stretch needs lies together, one row after another.
 
+use super::super::format::Mins;
 use super::fours::Fours;
 use super::panel::STRETCH;
 use crate::{Activations, Grid};
@@ -19,36 +20,27 @@ pub(super) struct Slice {
 
 const EMPTY: Slice = Slice { q: [0; STRETCH], sums: [0; STRETCH / 16], d: [0.0; STRETCH / 32] };
 
-/// Makes `to` stretch `s` of the rows `from .. from + t` of x.
+/// Makes `to` the rows `from .. from + t` of x: of each stretch all rows, one stretch after another.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(super) fn set<F: Fours>(x: &Activations, from: usize, t: usize, to: &mut Vec<Slice>) {
-    let k = x.width;
-    let stretches = k.div_ceil(STRETCH);
-    to.resize(t * stretches, EMPTY);
+    let (k, size) = (x.width, F::GRID.elements());
+    to.resize(t * k.div_ceil(STRETCH), EMPTY);
     for r in 0..t {
         let at = (from + r) * k;
         for (s, q) in x.q[at..at + k].chunks(STRETCH).enumerate() {
-            let slice = &mut to[s * t + r];
-            let at = at + s * STRETCH;
+            let (at, slice) = (at + s * STRETCH, &mut to[s * t + r]);
             slice.q[..q.len()].copy_from_slice(q);
-            let d = &x.d[at / F::GRID.elements()..][..q.len() / F::GRID.elements()];
-            slice.d[..d.len()].copy_from_slice(d);
-            let (sums, pairs) = (&x.sums[at / 16..][..q.len() / 16], &x.pairs[at / 32..][..q.len() / 32]);
-            match F::GRID {
-                _ if F::OFFSET == 0 => {
-                    for (to, pair) in slice.sums.iter_mut().zip(pairs.as_chunks::<2>().0) {
-                        *to = i32::from(pair[0] as u16) | i32::from(pair[1]) << 16;
-                    }
+            slice.d[..q.len() / size].copy_from_slice(&x.d[at / size..][..q.len() / size]);
+            let pairs = &x.pairs[at / 32..][..q.len() / 32];
+            if F::MINS == Mins::Own {
+                for (to, pair) in slice.sums.iter_mut().zip(pairs.as_chunks::<2>().0) {
+                    *to = i32::from(pair[0] as u16) | i32::from(pair[1]) << 16;
                 }
-                Grid::Long => {
-                    for (to, &sum) in slice.sums.iter_mut().zip(sums) {
-                        *to = -F::OFFSET * i32::from(sum);
-                    }
-                }
-                _ => {
-                    for (to, &sum) in slice.sums.iter_mut().zip(pairs) {
-                        *to = -F::OFFSET * i32::from(sum);
-                    }
-                }
+                continue;
+            }
+            let sums = if F::GRID == Grid::Long { &x.sums[at / 16..][..q.len() / 16] } else { pairs };
+            for (to, &sum) in slice.sums.iter_mut().zip(sums) {
+                *to = -F::OFFSET * i32::from(sum);
             }
         }
     }
