@@ -2,13 +2,21 @@
 
 use super::POSITIONS;
 use super::kv::{GROUP, KvLayout};
-use super::product::{Rows, place, vectors};
+use super::product::{Floats, Rows, place, vectors};
 use super::vector::Vector;
 
 /// How a type is read.
 pub(super) trait Kept<V: Vector> {
     type Keys: Rows<V>;
     type Values: Rows<V>;
+    /// Either, decoded.
+    type Decoded: Rows<V>;
+
+    /// Whether one row alone is read the faster for asking for memory ahead.
+    const ASKS: bool;
+
+    /// What was decoded to `from`. Reading it asks for the like of it at `next`.
+    fn decoded(from: *const f32, columns: usize, next: *const u8) -> Self::Decoded;
 
     /// The keys, (d, 32), and the values, (32, width), of the kv-head of a block that begins at `head`. Reading a row asks for the
     /// memory `ahead` bytes on; with 0, for nothing.
@@ -54,7 +62,7 @@ impl<V: Vector, T: Element<V>> Rows<V> for Elements<T> {
     #[inline(always)]
     unsafe fn load<const N: usize>(self, row: usize, column: usize, _: [V; N]) -> [V; N] {
         let from = self.from.wrapping_add(place(row, column, self.columns));
-        V::prefetch(from.cast::<u8>().wrapping_offset(self.ahead));
+        V::prefetch::<false>(from.cast::<u8>().wrapping_offset(self.ahead));
         // SAFETY: the caller's promise.
         vectors(|j| unsafe { T::load(from.wrapping_add(j * V::LANES)) })
     }
@@ -63,6 +71,14 @@ impl<V: Vector, T: Element<V>> Rows<V> for Elements<T> {
 impl<V: Vector, T: Element<V>> Kept<V> for T {
     type Keys = Elements<T>;
     type Values = Elements<T>;
+    type Decoded = Floats<false>;
+
+    const ASKS: bool = false;
+
+    #[inline(always)]
+    fn decoded(from: *const f32, columns: usize, next: *const u8) -> Self::Decoded {
+        Floats { from, columns, next, size: size_of::<T>() }
+    }
 
     #[inline(always)]
     unsafe fn of(layout: KvLayout, head: *const u8, ahead: isize) -> (Self::Keys, Self::Values) {
@@ -107,7 +123,7 @@ impl<V: Vector> Rows<V> for Keys {
     #[inline(always)]
     unsafe fn load<const N: usize>(self, row: usize, column: usize, scales: [V; N]) -> [V; N] {
         let from = self.from.wrapping_add(row * POSITIONS + column);
-        V::prefetch(from.cast::<u8>().wrapping_offset(self.ahead));
+        V::prefetch::<true>(from.cast::<u8>().wrapping_offset(self.ahead));
         // SAFETY: the caller's promise.
         vectors(|j| unsafe { V::load_i8(from.wrapping_add(j * V::LANES)).mul(scales[j]) })
     }
@@ -117,7 +133,7 @@ impl<V: Vector> Rows<V> for Values {
     #[inline(always)]
     unsafe fn load<const N: usize>(self, row: usize, column: usize, _: [V; N]) -> [V; N] {
         let from = self.from.wrapping_add(place(row, column, self.width));
-        V::prefetch(from.cast::<u8>().wrapping_offset(self.ahead));
+        V::prefetch::<true>(from.cast::<u8>().wrapping_offset(self.ahead));
         // SAFETY: the caller's promise; a panel's columns share their scales.
         unsafe {
             let scale = V::splat_f16(*self.scales.wrapping_add(column / GROUP * POSITIONS + row));
@@ -129,6 +145,14 @@ impl<V: Vector> Rows<V> for Values {
 impl<V: Vector> Kept<V> for Bytes {
     type Keys = Keys;
     type Values = Values;
+    type Decoded = Floats<true>;
+
+    const ASKS: bool = true;
+
+    #[inline(always)]
+    fn decoded(from: *const f32, columns: usize, next: *const u8) -> Self::Decoded {
+        Floats { from, columns, next, size: 1 }
+    }
 
     #[inline(always)]
     unsafe fn of(layout: KvLayout, head: *const u8, ahead: isize) -> (Keys, Values) {

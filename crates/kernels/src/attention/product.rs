@@ -34,7 +34,7 @@ pub(super) fn place(row: usize, column: usize, columns: usize) -> usize {
 
 /// A matrix of floats. Reading one asks for the memory that is decoded to the like of it next.
 #[derive(Clone, Copy)]
-pub(super) struct Floats {
+pub(super) struct Floats<const NEAR: bool> {
     pub(super) from: *const f32,
     pub(super) columns: usize,
     pub(super) next: *const u8,
@@ -42,11 +42,11 @@ pub(super) struct Floats {
     pub(super) size: usize,
 }
 
-impl<V: Vector> Rows<V> for Floats {
+impl<V: Vector, const NEAR: bool> Rows<V> for Floats<NEAR> {
     #[inline(always)]
     unsafe fn load<const N: usize>(self, row: usize, column: usize, _: [V; N]) -> [V; N] {
         let at = place(row, column, self.columns);
-        V::prefetch(self.next.wrapping_add(at * self.size));
+        V::prefetch::<NEAR>(self.next.wrapping_add(at * self.size));
         let from = self.from.wrapping_add(at);
         // SAFETY: the caller's promise.
         vectors(|j| unsafe { V::load(from.wrapping_add(j * V::LANES)) })

@@ -6,7 +6,7 @@ use super::kept::{Bytes, Kept};
 use super::kv::KvType;
 use super::part::{Part, power};
 use super::plan::SPLIT;
-use super::product::{Floats, Product, Rows, decode};
+use super::product::{Product, Rows, decode};
 use super::vector::{Kernel, Vector, capped, exp};
 use super::{Cache, Heads, POSITIONS};
 
@@ -152,24 +152,24 @@ impl Seeing<'_> {
         let (layout, rows) = (cache.layout(), tokens.len() * heads.group());
         // SAFETY: the caller's promise.
         unsafe {
-            // What is read once is decoded as it is read. With one or two rows, reading is all that takes time, and the processor
-            // knows best what is next; with more, there is time to ask for it.
+            // What is read once is decoded as it is read. With one or two rows of floats, reading is all that takes time, and the
+            // processor knows best what is next; else there is time to ask for it.
             if rows <= M {
-                let (keys, values) = K::of(layout, head, if rows <= 2 { 0 } else { next as isize - head as isize });
+                let asks = K::ASKS || rows > 2;
+                let (keys, values) = K::of(layout, head, if asks { next as isize - head as isize } else { 0 });
                 self.score::<V, _, M, N>(keys);
                 V::call(self);
                 return self.mix::<V, _, M, N>(values);
             }
             let (keys, values) = K::of(layout, head, 0);
-            let size = layout.kv_type.size();
             decode::<V, _, N>(keys, 0..heads.head_dim, POSITIONS, buffers.keys);
-            self.score::<V, _, M, N>(Floats { from: buffers.keys, columns: POSITIONS, next, size });
+            self.score::<V, _, M, N>(K::decoded(buffers.keys, POSITIONS, next));
             V::call(self);
             let seen = |token| self.tile.places(token, self.block);
             let places = seen(tokens.start).start..seen(tokens.end - 1).end;
             decode::<V, _, N>(values, places, part.width, buffers.values);
             let next = next.wrapping_add(layout.parts().values);
-            self.mix::<V, _, M, N>(Floats { from: buffers.values, columns: part.width, next, size });
+            self.mix::<V, _, M, N>(K::decoded(buffers.values, part.width, next));
         }
     }
 

@@ -103,9 +103,9 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
-    fn prefetch(at: *const u8) {
+    fn prefetch<const NEAR: bool>(at: *const u8) {
         // SAFETY: no address is wrong.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) };
+        unsafe { if NEAR { _mm_prefetch::<_MM_HINT_T0>(at.cast()) } else { _mm_prefetch::<_MM_HINT_T1>(at.cast()) } };
     }
 
     #[inline(always)]

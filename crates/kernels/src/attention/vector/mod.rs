@@ -69,8 +69,8 @@ pub(super) trait Vector: Copy {
     /// There is room.
     unsafe fn store_f16(self, to: *mut u16);
 
-    /// Asks for the line of memory at `at`, which need not exist.
-    fn prefetch(at: *const u8);
+    /// Asks for the line of memory at `at`, which need not exist: into the first-level cache, or the second.
+    fn prefetch<const NEAR: bool>(at: *const u8);
 
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;

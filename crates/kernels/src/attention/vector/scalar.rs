@@ -106,7 +106,7 @@ impl Vector for Scalar {
     }
 
     #[inline(always)]
-    fn prefetch(_: *const u8) {}
+    fn prefetch<const NEAR: bool>(_: *const u8) {}
 
     #[inline(always)]
     fn add(self, other: Self) -> Self {
