@@ -75,6 +75,9 @@ const TILE: usize = 6;
 /// Eights of elements in a stretch.
 const STRETCH: usize = 128;
 
+/// Eights of elements in a stretch of streams, which are all to go on at the same pace.
+const STEP: usize = 16;
+
 /// Sums of each row with eight columns.
 type Sums = [__m256; COLUMNS];
 
@@ -108,9 +111,9 @@ unsafe fn columns<F: Widen, const STREAMS: bool>(call: &Call<'_>, places: &[[usi
     let (t, k, size) = (call.x.rows(), call.x.width, call.row_bytes());
     sums.clear();
     sums.resize(t * places.len(), [_mm256_setzero_ps(); COLUMNS]);
-    let whole = k / LANES;
-    for from in (0..whole).step_by(STRETCH) {
-        let octets = from..whole.min(from + STRETCH);
+    let (whole, stretch) = (k / LANES, if STREAMS { STEP } else { STRETCH });
+    for from in (0..whole).step_by(stretch) {
+        let octets = from..whole.min(from + stretch);
         let mut r = 0;
         while r < t {
             let rows = TILE.min(t - r);
