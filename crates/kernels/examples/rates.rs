@@ -85,10 +85,14 @@ fn main() {
         assert!(known(dtype, k), "{dtype}: no product with rows of {k}");
         let size = n * k / dtype.layout().elements * dtype.layout().bytes;
         let mut random = Random::new(1);
-        let some: Vec<u8> = match &options.file {
+        let mut some: Vec<u8> = match &options.file {
             Some(_) => Vec::new(),
             None => (0..options.bytes.max(size).div_ceil(8)).flat_map(|_| numbers(dtype, &mut random)).collect(),
         };
+        if dtype == DType::MXFP4 {
+            // Scales, powers of two, as of a model.
+            some.chunks_exact_mut(dtype.layout().bytes).for_each(|block| block[0] = 120);
+        }
         let matrices: Vec<&[u8]> =
             options.file.as_deref().unwrap_or(&some).chunks_exact(size).take((options.bytes / size).max(1)).collect();
         print!("{dtype:>5}");

@@ -47,8 +47,14 @@ unsafe fn scales<F: Format>(blocks: [*const u8; 8]) -> (__m256, __m256) {
     };
     let d = match F::SCALE {
         Scale::Half => halves(F::D),
-        // SAFETY: the caller gives blocks.
-        Scale::HalfPower => half_powers(std::array::from_fn(|c| unsafe { *blocks[c].add(F::D) })),
+        Scale::HalfPower => {
+            // SAFETY: the caller gives blocks.
+            let byte = |c: usize| unsafe { blocks[c].add(F::D).cast::<i8>().read() };
+            let bytes = (byte(0), byte(1), byte(2), byte(3), byte(4), byte(5), byte(6), byte(7));
+            half_powers(_mm_setr_epi8(
+                bytes.0, bytes.1, bytes.2, bytes.3, bytes.4, bytes.5, bytes.6, bytes.7, 0, 0, 0, 0, 0, 0, 0, 0,
+            ))
+        }
     };
     match F::MINS {
         Mins::Own => (d, _mm256_xor_ps(halves(F::DMIN), _mm256_set1_ps(-0.0))),
@@ -56,11 +62,11 @@ unsafe fn scales<F: Format>(blocks: [*const u8; 8]) -> (__m256, __m256) {
     }
 }
 
-/// Eight E8M0 scales, halved, as [`Scale::read`] does one.
+/// Eight E8M0 scales of a byte each, halved, as [`Scale::read`] does one.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn half_powers(x: [u8; 8]) -> __m256 {
-    let x = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(x)));
+fn half_powers(x: __m128i) -> __m256 {
+    let x = _mm256_cvtepu8_epi32(x);
     let normal = _mm256_slli_epi32::<23>(_mm256_sub_epi32(x, _mm256_set1_epi32(1)));
     let subnormal = _mm256_sllv_epi32(_mm256_set1_epi32(0x20_0000), x);
     let least = _mm256_cmpgt_epi32(_mm256_set1_epi32(2), x);

@@ -35,7 +35,7 @@ impl Format for Q2K {
 
 /// Scales of Q3_K, less 32, of 16 sub-blocks: eight bytes of low nibbles, first those of 0 to 7, four with the high pairs of bits.
 #[inline(always)]
-pub(in super::super) fn sixteen_scales(packed: &[u8; 12]) -> [i8; 16] {
+fn sixteen_scales(packed: &[u8; 12]) -> [i8; 16] {
     let word = |i: usize| u32::from_le_bytes([packed[i], packed[i + 1], packed[i + 2], packed[i + 3]]);
     let (a, b, c) = (word(0), word(4), word(8));
     let words = [(a, c), (b, c >> 2), (a >> 4, c >> 4), (b >> 4, c >> 6)];

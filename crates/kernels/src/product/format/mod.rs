@@ -9,9 +9,9 @@ mod short;
 mod tables;
 
 use crate::Grid;
-pub(super) use kquants::{Q2K, Q3K, Q4K, Q5K, Q6K, sixteen_scales};
+pub(super) use kquants::{Q2K, Q3K, Q4K, Q5K, Q6K};
 pub(super) use short::{Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
-pub(super) use tables::{CURVED, E2M1, IQ4NL, IQ4XS, MXFP4, eight_scales};
+pub(super) use tables::{CURVED, E2M1, IQ4NL, IQ4XS, MXFP4};
 
 /// A block in whole numbers; of short groups the first 32 elements and 2 sub-blocks.
 #[derive(Debug, Clone)]

@@ -63,7 +63,7 @@ impl Format for IQ4NL {
 
 /// Scales of IQ4_XS, less 32, of 8 sub-blocks of 32: their high pairs of bits (2 bytes), their low nibbles (4).
 #[inline(always)]
-pub(in super::super) fn eight_scales(packed: &[u8; 6]) -> [i16; 8] {
+fn eight_scales(packed: &[u8; 6]) -> [i16; 8] {
     let high = u16::from_le_bytes([packed[0], packed[1]]);
     let mut scales = [0; 8];
     for i in 0..8 {

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::super::format::{Q2K, Q3K, sixteen_scales};
+use super::super::super::format::{Q2K, Q3K};
 use super::super::few::Row;
 use super::{Dots, add_scaled, load, spread};
 
@@ -47,13 +47,26 @@ impl Dots for Q2K {
     }
 }
 
+/// Scales of Q3_K, less 32: eight bytes of low nibbles, first those of 0 to 7, four with the high pairs of bits.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn sixteen_scales(packed: *const u8) -> __m128i {
+    // SAFETY: the caller has twelve bytes there.
+    unsafe {
+        let low = _mm_loadl_epi64(packed.cast());
+        let low = _mm_and_si128(_mm_unpacklo_epi64(low, _mm_srli_epi16::<4>(low)), _mm_set1_epi8(15));
+        let high = _mm_set1_epi32(packed.add(8).cast::<i32>().read_unaligned());
+        let high = _mm_and_si128(_mm_srlv_epi32(high, _mm_setr_epi32(0, 2, 4, 6)), _mm_set1_epi8(3));
+        _mm_sub_epi8(_mm_or_si128(low, _mm_slli_epi16::<4>(high)), _mm_set1_epi8(32))
+    }
+}
+
 impl Dots for Q3K {
     #[inline(always)]
     unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
         // SAFETY: a block and its groups.
         unsafe {
-            let packed = sixteen_scales(&*block.add(96).cast());
-            let packed = _mm_loadu_si128(packed.as_ptr().cast());
+            let packed = sixteen_scales(block.add(96));
             let (scales, in_order) = (apart(packed), _mm256_cvtepi8_epi16(packed));
             let (two, third) = (_mm256_set1_epi8(3), _mm256_set1_epi8(4));
             let high = load(block);

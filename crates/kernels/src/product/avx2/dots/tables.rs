@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::super::format::{CURVED, E2M1, IQ4NL, IQ4XS, MXFP4, eight_scales};
+use super::super::super::format::{CURVED, E2M1, IQ4NL, IQ4XS, MXFP4};
 use super::super::few::Row;
 use super::{Dots, load, nibbles, signed, spread};
 
@@ -30,13 +30,28 @@ impl Dots for MXFP4 {
     }
 }
 
+/// Scales of IQ4_XS, less 32, in 16 bits: two bytes of high pairs of bits, four of low nibbles.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn eight_scales(packed: *const u8) -> __m128i {
+    // SAFETY: the caller has six bytes there.
+    unsafe {
+        let low = _mm_cvtsi32_si128(packed.add(2).cast::<i32>().read_unaligned());
+        let low = _mm_and_si128(_mm_unpacklo_epi8(low, _mm_srli_epi16::<4>(low)), _mm_set1_epi8(15));
+        // Each pair to the upper end of its 16 bits, and down again.
+        let high = _mm_set1_epi16(packed.cast::<i16>().read_unaligned());
+        let up = _mm_mullo_epi16(high, _mm_setr_epi16(1 << 14, 1 << 12, 1 << 10, 1 << 8, 1 << 6, 1 << 4, 1 << 2, 1));
+        let high = _mm_slli_epi16::<4>(_mm_srli_epi16::<14>(up));
+        _mm_sub_epi16(_mm_add_epi16(_mm_cvtepu8_epi16(low), high), _mm_set1_epi16(32))
+    }
+}
+
 impl Dots for IQ4XS {
     #[inline(always)]
     unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
         // SAFETY: a block and its groups.
         unsafe {
-            let scales = eight_scales(&*block.add(2).cast());
-            let scales = _mm256_broadcastsi128_si256(_mm_loadu_si128(scales.as_ptr().cast()));
+            let scales = _mm256_broadcastsi128_si256(eight_scales(block.add(2)));
             let mut sums = [_mm256_setzero_si256(); M];
             for j in 0..8 {
                 let (q, scale) = (look_up(&CURVED, block.add(8 + 16 * j)), spread(scales, j));
