@@ -29,6 +29,10 @@ pub(super) unsafe fn product<F: Format>(call: &Call<'_>) {
         let row = &call.bytes[column * call.row_bytes()..][..call.row_bytes()];
         for (g, bytes) in row.chunks_exact(F::BYTES).enumerate() {
             F::unpack(bytes, &mut block);
+            if let Some(table) = &F::TABLE {
+                let added = if F::SIGNED { 128 } else { 0 };
+                block.q[..size].iter_mut().for_each(|q| *q = (table[usize::from(*q)] as u8).wrapping_add(added));
+            }
             let (d, dmin) = (F::SCALE.read(bytes, F::D), F::SCALE.read(bytes, F::DMIN));
             for (r, y) in y.iter_mut().enumerate() {
                 let at = r * groups + g;

@@ -1,8 +1,7 @@
 //! A block of one column with a few rows, from the file's own layout.
 
-mod four_bits;
 mod kquants;
-mod short;
+mod nibbles;
 mod six_bits;
 mod tables;
 

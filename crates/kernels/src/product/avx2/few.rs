@@ -159,7 +159,13 @@ pub(super) fn ask<F: Format>(column: *const u8, at: usize) {
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn sums_of(v: &[__m256i; 8]) -> __m256i {
-    let (a, b) = (fours([v[0], v[1], v[2], v[3]]), fours([v[4], v[5], v[6], v[7]]));
+    halves_added(fours([v[0], v[1], v[2], v[3]]), fours([v[4], v[5], v[6], v[7]]))
+}
+
+/// The sums of the first vector's halves, then those of the second's.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn halves_added(a: __m256i, b: __m256i) -> __m256i {
     _mm256_add_epi32(_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b))
 }
 

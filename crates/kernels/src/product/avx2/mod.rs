@@ -62,6 +62,15 @@ unsafe fn scales<F: Format>(blocks: [*const u8; 8]) -> (__m256, __m256) {
     }
 }
 
+/// The values that 32 codes below 16 name.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn look_up(table: &[i8; 16], codes: __m256i) -> __m256i {
+    // SAFETY: 16 bytes.
+    let table = unsafe { _mm_loadu_si128(table.as_ptr().cast()) };
+    _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), codes)
+}
+
 /// Eight E8M0 scales of a byte each, halved, as [`Scale::read`] does one.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]

@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 use super::super::COLUMNS;
 use super::super::format::{Format, Q6K, Q8_0, Unpacked};
 use super::few::ask;
-use super::scales;
+use super::{look_up, scales};
 use crate::Grid;
 
 /// Where a group of a panel goes.
@@ -40,9 +40,12 @@ pub(super) unsafe fn plainly<F: Format>(columns: &[*const u8; COLUMNS], at: usiz
     for (i, to) in to.q.as_chunks_mut().0.iter_mut().enumerate() {
         // SAFETY: 32 bytes of 256.
         let rows = std::array::from_fn(|c| unsafe { _mm256_loadu_si256(blocks[c].q[32 * i..].as_ptr().cast()) });
-        // Elements of such types are signed bytes.
-        let sign = _mm256_set1_epi8(if F::SIGNED { i8::MIN } else { 0 });
-        *to = turned(rows).map(|v| _mm256_xor_si256(v, sign));
+        *to = turned(rows).map(|v| match &F::TABLE {
+            Some(table) => look_up(table, v),
+            // Elements of such types are signed bytes.
+            None if F::SIGNED => _mm256_xor_si256(v, _mm256_set1_epi8(i8::MIN)),
+            None => v,
+        });
     }
     if F::GRID == Grid::Long {
         let zero = _mm256_setzero_si256();

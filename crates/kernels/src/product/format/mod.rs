@@ -11,7 +11,7 @@ mod tables;
 use crate::Grid;
 pub(super) use kquants::{Q2K, Q3K, Q4K, Q5K, Q6K};
 pub(super) use short::{Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
-pub(super) use tables::{CURVED, E2M1, IQ4NL, IQ4XS, MXFP4};
+pub(super) use tables::{CURVED, E2M1, IQ4NL, IQ4XS, MXFP4, SHIFT};
 
 /// A block in whole numbers; of short groups the first 32 elements and 2 sub-blocks.
 #[derive(Debug, Clone)]
@@ -86,6 +86,10 @@ pub(super) trait Format {
 
     /// Where dmin is; of types whose minimums are offsets, d.
     const DMIN: usize = Self::D;
+
+    /// The elements that codes name: in place of elements, codes are unpacked. Those of signed types are as they are, without
+    /// 128 added.
+    const TABLE: Option<[i8; 16]> = None;
 
     /// The whole numbers.
     fn unpack(block: &[u8], to: &mut Unpacked);

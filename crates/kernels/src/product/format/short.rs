@@ -16,7 +16,7 @@ impl Format for Q4_0 {
 
     #[inline(always)]
     fn unpack(block: &[u8], to: &mut Unpacked) {
-        nibbles(&block[2..], to);
+        nibbles(&block[2..], &mut to.q);
         (to.mins[0], to.mins[1]) = (8, 8);
     }
 }
@@ -35,7 +35,7 @@ impl Format for Q4_1 {
 
     #[inline(always)]
     fn unpack(block: &[u8], to: &mut Unpacked) {
-        nibbles(&block[4..], to);
+        nibbles(&block[4..], &mut to.q);
         (to.mins[0], to.mins[1]) = (-1, -1);
     }
 }
@@ -53,7 +53,7 @@ impl Format for Q5_0 {
 
     #[inline(always)]
     fn unpack(block: &[u8], to: &mut Unpacked) {
-        nibbles(&block[6..], to);
+        nibbles(&block[6..], &mut to.q);
         add_fifth(&block[2..], to);
         (to.mins[0], to.mins[1]) = (16, 16);
     }
@@ -73,17 +73,18 @@ impl Format for Q5_1 {
 
     #[inline(always)]
     fn unpack(block: &[u8], to: &mut Unpacked) {
-        nibbles(&block[8..], to);
+        nibbles(&block[8..], &mut to.q);
         add_fifth(&block[4..], to);
         (to.mins[0], to.mins[1]) = (-1, -1);
     }
 }
 
+/// Of 16 bytes the low four bits, then the high ones.
 #[inline(always)]
-fn nibbles(bytes: &[u8], to: &mut Unpacked) {
+pub(super) fn nibbles(bytes: &[u8], to: &mut [u8]) {
     for (i, both) in bytes[..16].iter().enumerate() {
-        to.q[i] = both & 15;
-        to.q[i + 16] = both >> 4;
+        to[i] = both & 15;
+        to[i + 16] = both >> 4;
     }
 }
 

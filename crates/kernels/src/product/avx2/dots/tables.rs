@@ -1,34 +1,11 @@
-//! Types whose four bits name a value in a table, which a shuffle looks up.
+//! IQ4_XS: codes of four bits, which a shuffle looks up.
 
 use std::arch::x86_64::*;
 
-use super::super::super::format::{CURVED, E2M1, IQ4NL, IQ4XS, MXFP4};
+use super::super::super::format::{CURVED, IQ4XS};
 use super::super::few::Row;
-use super::{Dots, load, nibbles, signed, spread};
-
-/// The values of 32 elements.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn look_up(table: &[i8; 16], codes: *const u8) -> __m256i {
-    // SAFETY: the caller has 16 bytes there.
-    unsafe { _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast())), nibbles(codes)) }
-}
-
-impl Dots for IQ4NL {
-    #[inline(always)]
-    unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
-        // SAFETY: a block and its groups.
-        unsafe { (signed(look_up(&CURVED, block.add(2)), &x), [_mm_setzero_si128(); M]) }
-    }
-}
-
-impl Dots for MXFP4 {
-    #[inline(always)]
-    unsafe fn dot<const M: usize>(block: *const u8, x: [Row; M]) -> ([__m256i; M], [__m128i; M]) {
-        // SAFETY: a block and its groups.
-        unsafe { (signed(look_up(&E2M1, block.add(1)), &x), [_mm_setzero_si128(); M]) }
-    }
-}
+use super::super::look_up;
+use super::{Dots, load, nibbles, spread};
 
 /// Scales of IQ4_XS, less 32, in 16 bits: two bytes of high pairs of bits, four of low nibbles.
 #[inline]
@@ -54,7 +31,7 @@ impl Dots for IQ4XS {
             let scales = _mm256_broadcastsi128_si256(eight_scales(block.add(2)));
             let mut sums = [_mm256_setzero_si256(); M];
             for j in 0..8 {
-                let (q, scale) = (look_up(&CURVED, block.add(8 + 16 * j)), spread(scales, j));
+                let (q, scale) = (look_up(&CURVED, nibbles(block.add(8 + 16 * j))), spread(scales, j));
                 let size = _mm256_abs_epi8(q);
                 for r in 0..M {
                     let pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(load(x[r].q.add(32 * j)), q));
