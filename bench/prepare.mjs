@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { here, root } from './paths.mjs'
 
 // What a peer's install scripts would do (building from source, fetching more) is not wanted: its prebuilt binary is measured.
-if (!existsSync(join(here, 'node_modules/node-llama-cpp'))) run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], here)
+// Not `npm ci`: it wants every optional package in the lock file, and not every registry has the peer's binaries for all systems.
+if (!existsSync(join(here, 'node_modules/node-llama-cpp'))) run('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund'], here)
 run(process.execPath, ['scripts/build.mjs'], root)
 
 function run(command, args, cwd) {
