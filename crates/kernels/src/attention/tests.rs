@@ -160,15 +160,16 @@ fn cases() -> Vec<Case> {
 
 #[test]
 fn every_way_equals_the_definition() {
-    let pool = Pool::new(2);
+    // One thread takes many kv-heads at once, two take them apart.
+    let pools = [1, 2].map(Pool::new);
     for (i, (heads, sizes, sinks)) in cases().into_iter().enumerate() {
         for kv_type in TYPES {
             let world = World::new(heads, kv_type, sizes, sinks, i as u64);
             let (kept, given) =
                 (world.plain(|s, n| world.kept(s, n)), world.plain(|s, n| world.token(s, n).map(<[f32]>::to_vec)));
-            for isa in Isa::all() {
-                let out = world.attend(isa, &pool, &world.all());
-                let what = format!("{heads:?} {sizes:?} {kv_type:?} {}", isa.name());
+            for (isa, pool) in Isa::all().flat_map(|isa| pools.iter().map(move |pool| (isa, pool))) {
+                let out = world.attend(isa, pool, &world.all());
+                let what = format!("{heads:?} {sizes:?} {kv_type:?} {} {}", isa.name(), pool.threads());
                 assert_close(&out, &kept, 2e-6, &what);
                 assert_close(&out, &given, tolerance(kv_type), &what);
             }
