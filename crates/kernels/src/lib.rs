@@ -2,7 +2,8 @@
 //!
 //! A product is computed in whole numbers as far as its weight's type goes: activations are rounded to eight bits, the sums of a
 //! group of elements are exact, and only the groups' sums are floats, added in the order of the elements. So every way to
-//! compute it, on any instruction set, with any number of rows at once and any number of threads, gives the same bits.
+//! compute it, on any instruction set, with any number of rows at once and any number of threads, gives the same bits. Weights
+//! that are floats meet activations that are not rounded, by sums that every way adds up in one order.
 
 mod activations;
 pub mod attention;
