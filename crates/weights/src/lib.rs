@@ -1,5 +1,6 @@
 //! Files to tensors: GGUF and safetensors. No arithmetic beyond block decode.
 
+mod cut;
 mod decode;
 mod dtype;
 mod folder;

@@ -10,6 +10,8 @@ use memmap2::Advice;
 use memmap2::{Mmap, MmapMut};
 use wick_spec::{Error, Result, Warning};
 
+use crate::cut::Watch;
+
 /// How a model's files are opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenOptions {
@@ -17,9 +19,9 @@ pub struct OpenOptions {
     /// processes. With false the files may change afterwards without any effect, and opening takes as much memory as they
     /// have bytes.
     ///
-    /// A mapped file that another program cuts short is noticed when its tensors are asked for. What cannot be noticed is a
-    /// cut between that moment and the last use of the bytes: the system then ends the process (SIGBUS). Where files are
-    /// replaced in place rather than by renaming, use false.
+    /// A mapped file that another program cuts short is noticed when its tensors are asked for; bytes that are in use meanwhile
+    /// read as zeros where the system has signals (elsewhere it ends the process), so ask again after the last use. What is
+    /// written to the file is read as it is: where files are replaced in place rather than by renaming, use false.
     pub mmap: bool,
     /// Keep the bytes in physical memory. Default false. Where the system refuses (`ulimit -l`), a warning says so and the
     /// model is opened all the same.
@@ -45,6 +47,8 @@ const LARGE_PAGES: Advice = Advice::HugePage;
 #[derive(Debug)]
 pub(crate) struct Source {
     path: PathBuf,
+    /// Ends before the map does.
+    watch: Option<Watch>,
     map: Mmap,
     /// The mapped file, asked for its length before each use; `None` when `map` is memory that the file was read into.
     file: Option<File>,
@@ -59,8 +63,8 @@ impl Source {
         let len = length(&file, path)?;
         let (map, file) = if options.mmap || options.vocab_only {
             // SAFETY: the map is read-only and private to `Source`, whose `bytes` compares its range with the file's present
-            // length before it gives a slice out. Another process may still cut or write the file while a slice is in use;
-            // `OpenOptions::mmap` documents that, and offers the way without a map.
+            // length before it gives a slice out, and `Watch` takes care of a cut in between. Another process may still write to
+            // the file while a slice is in use; `OpenOptions::mmap` documents that, and offers the way without a map.
             let map = unsafe { Mmap::map(&file) }.map_err(|error| io(path, "map", &error))?;
             #[cfg(target_os = "linux")]
             let _refused = map.advise(LARGE_PAGES);
@@ -72,7 +76,8 @@ impl Source {
             return Err(Error::model_invalid(format!("{} is empty.", path.display())));
         }
         let warning = if options.mlock && !options.vocab_only { lock(&map, path) } else { None };
-        Ok(Self { path: path.to_owned(), map, file, warning })
+        let watch = file.is_some().then(|| Watch::new(&map));
+        Ok(Self { path: path.to_owned(), watch, map, file, warning })
     }
 
     /// `len` bytes that come from no file but from `write`; `name` stands for the path in messages.
@@ -83,7 +88,7 @@ impl Source {
         write(&mut memory)?;
         let map = memory.make_read_only().map_err(|error| io(Path::new(name), "hold", &error))?;
         let warning = if locked { lock(&map, Path::new(name)) } else { None };
-        Ok(Self { path: name.into(), map, file: None, warning })
+        Ok(Self { path: name.into(), watch: None, map, file: None, warning })
     }
 
     /// Bytes the file had when it was opened.
@@ -103,7 +108,7 @@ impl Source {
     pub(crate) fn bytes(&self, range: Range<usize>) -> Result<&[u8]> {
         if let Some(file) = &self.file {
             let len = length(file, &self.path)?;
-            if len < range.end {
+            if len < range.end || self.watch.as_ref().is_some_and(Watch::was_cut) {
                 let (path, end) = (self.path.display(), range.end);
                 return Err(Error::model_invalid(format!(
                     "{path} was cut while it was in use: bytes {}..{end} are needed, the file has {len} now. Load it again, or \

@@ -126,6 +126,16 @@ impl Tensor {
         &self.info
     }
 
+    /// What elements are multiplied by beside what their bytes say: 1, but for NVFP4 with a scale beside it in its file.
+    pub fn scale(&self) -> f32 {
+        self.scale
+    }
+
+    /// Whether both are of one file.
+    pub fn same_file(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source)
+    }
+
     /// The tensor's bytes in the file's layout, at any alignment; of NVFP4 they leave out the scale that stands beside the tensor
     /// in its file, which decoding applies. `model-invalid` when the file was cut since it was opened:
     /// ask anew for each use rather than hold the slice, see [`crate::OpenOptions::mmap`].
