@@ -8,7 +8,9 @@ mod batch;
 #[cfg(feature = "candle")]
 pub mod candle;
 mod check;
+pub mod cpu;
 mod plan;
+mod pool;
 pub mod reference;
 
 pub use backend::{Backend, Cost, Program, State};
@@ -17,3 +19,4 @@ pub use plan::{
     Activation, Attention, Embed, Head, HeadNorm, Linear, LongRope, Mlp, Norm, NormKind, NormOver, Plan, QueryGrowth, Rope,
     RopeLayout, Step,
 };
+pub use pool::threads;

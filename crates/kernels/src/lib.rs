@@ -11,6 +11,7 @@ mod cores;
 mod isa;
 mod pool;
 mod product;
+pub mod rows;
 
 pub use activations::{Activations, Grid, RowsToSet};
 pub use cores::{Cores, MOST_THREADS, default_threads};

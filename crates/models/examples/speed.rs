@@ -11,8 +11,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use wick_compute::candle::{Candle, threads};
-use wick_compute::{BLOCK, Backend, Batch, Input, Outputs, Program, Row, Span, Want, Wanted};
+use wick_compute::cpu::{Cpu, KvType};
+use wick_compute::{BLOCK, Backend, Batch, Input, Outputs, Program, Row, Span, Want, Wanted, threads};
 use wick_spec::{Error, Result, Stop};
 use wick_testkit::Random;
 use wick_weights::gguf::{File, Metadata, Writer};
@@ -214,7 +214,7 @@ fn run(path: &Path, prompt: usize, generate: usize, runs: usize) -> Result<()> {
     let started = Instant::now();
     let file = File::open(path, &OpenOptions::default())?;
     let model = wick_models::from_gguf(file.metadata(), &file as &dyn Tensors)?;
-    let backend = Candle::cpu();
+    let backend = Cpu::new(KvType::F16)?;
     let mut program = backend.prepare(&model.plan, &file, &mut |_| {}, &Stop::default())?;
     let load_ms = started.elapsed().as_secs_f64() * 1e3;
     let blocks = (prompt + generate + 1).div_ceil(BLOCK);

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
+use wick_compute::cpu::{Cpu, KvType};
 use wick_compute::reference::Reference;
 use wick_compute::{BLOCK, Backend, Batch, Input, Outputs, Program, Row, Span, Want, Wanted};
 use wick_models::{LongFrom, Model, convert, from_folder, from_gguf};
@@ -47,11 +48,25 @@ const WINDOWED: [&str; 2] = ["mistral-window", "qwen2-window"];
 /// Tokens that a model is loaded for: llama.cpp's least.
 const WINDOW: usize = 256;
 
-/// How far a log-probability or a logit may be from transformers'.
-const TOLERANCE: f32 = 2e-3;
+/// A backend, and what it is held to.
+struct Case {
+    name: &'static str,
+    backend: Box<dyn Backend>,
+    /// How far a log-probability or a logit may be from transformers'.
+    tolerance: f32,
+    /// By how much llama.cpp's choice in a quantised file must lead to be a choice of this backend, too. Roundings to eight bits
+    /// turn on the last bit of what is rounded, so that llama.cpp differs from itself by 0.13, token by token from all at once.
+    gap: f32,
+}
 
-fn backends() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(Reference), Box::new(wick_compute::candle::Candle::cpu())]
+fn backends() -> Vec<Case> {
+    let cpu = |kv| Box::new(Cpu::new(kv).expect("WICK_CPU is in order"));
+    vec![
+        Case { name: "reference", backend: Box::new(Reference), tolerance: 2e-3, gap: 0.1 },
+        Case { name: "candle", backend: Box::new(wick_compute::candle::Candle::cpu()), tolerance: 2e-3, gap: 0.1 },
+        Case { name: "cpu, f32", backend: cpu(KvType::F32), tolerance: 2e-3, gap: 0.1 },
+        Case { name: "cpu, f16", backend: cpu(KvType::F16), tolerance: 2e-2, gap: 0.2 },
+    ]
 }
 
 fn fixtures() -> PathBuf {
@@ -152,10 +167,10 @@ fn check(what: &str, checkpoint: &str, model: &Model, tensors: &dyn Tensors) {
     let expected = expected(checkpoint);
     let prompt = ids(&expected["prompt_ids"]);
     let greedy = ids(&expected["greedy_ids"]);
-    for backend in backends() {
-        let what = format!("{what} on {}", backend.name());
+    for Case { name, backend, tolerance, .. } in backends() {
+        let what = format!("{what} on {name}");
         let mut running = Running::new(&*backend, model, tensors);
-        check_steps(&what, &expected, running.greedy(&prompt, greedy.len()));
+        check_steps(&what, &expected, running.greedy(&prompt, greedy.len()), tolerance);
         if let Some(bos) = expected["bos_greedy_ids"].as_array() {
             let (chosen, _) = running.greedy(&prompt[..1], bos.len());
             assert_eq!(chosen, ids(&expected["bos_greedy_ids"]), "{what}, from the beginning token alone");
@@ -164,12 +179,12 @@ fn check(what: &str, checkpoint: &str, model: &Model, tensors: &dyn Tensors) {
         for row in expected["logits"].as_array().expect("rows") {
             let at = row["row"].as_u64().expect("a row") as usize;
             let actual = &logits[at * model.vocab..][..model.vocab];
-            assert_close(actual, &floats(&row["values"]), TOLERANCE, &format!("{what}, logits of row {at}"));
+            assert_close(actual, &floats(&row["values"]), tolerance, &format!("{what}, logits of row {at}"));
         }
     }
 }
 
-fn check_steps(what: &str, expected: &Json, (chosen, rows): (Vec<u32>, Vec<Vec<f32>>)) {
+fn check_steps(what: &str, expected: &Json, (chosen, rows): (Vec<u32>, Vec<Vec<f32>>), tolerance: f32) {
     assert_eq!(chosen, ids(&expected["greedy_ids"]), "{what}");
     let steps = expected["steps"].as_array().expect("steps");
     assert_eq!(steps.len(), rows.len());
@@ -179,7 +194,7 @@ fn check_steps(what: &str, expected: &Json, (chosen, rows): (Vec<u32>, Vec<Vec<f
         for pair in pairs {
             let (id, expected) = (pair[0].as_u64().expect("an id") as usize, pair[1].as_f64().expect("a number") as f32);
             let actual = logprobs[id];
-            assert!((actual - expected).abs() <= TOLERANCE, "{what}, step {at}, token {id}: {actual}, not {expected}");
+            assert!((actual - expected).abs() <= tolerance, "{what}, step {at}, token {id}: {actual}, not {expected}");
         }
     }
 }
@@ -234,29 +249,30 @@ fn files_of_another_writer_answer_as_transformers_and_llama_cpp_do() {
         if !quantised {
             check(file, checkpoint, &model, &gguf);
         }
-        let gap = if quantised { 0.1 } else { 1e-3 };
-        for backend in backends() {
+        for Case { name, backend, tolerance, gap } in backends() {
+            let what = format!("{file} on {name}");
+            let gap = if quantised { gap } else { tolerance / 2.0 };
             let mut running = Running::new(&*backend, &model, &gguf);
             let prompt = ids(&entry["prompt_ids"]);
-            check_peer(file, &mut running, &prompt, &entry["greedy"], gap);
+            check_peer(&what, &mut running, &prompt, &entry["greedy"], gap);
             if entry["bos_greedy"].is_object() {
-                check_peer(file, &mut running, &prompt[..1], &entry["bos_greedy"], gap);
+                check_peer(&what, &mut running, &prompt[..1], &entry["bos_greedy"], gap);
             }
         }
     }
 }
 
 /// Forced along the peer's tokens, our best is the peer's wherever its lead exceeds `gap`.
-fn check_peer(file: &str, running: &mut Running, prompt: &[u32], peer: &Json, gap: f32) {
+fn check_peer(what: &str, running: &mut Running, prompt: &[u32], peer: &Json, gap: f32) {
     let (peers, gaps) = (ids(&peer["ids"]), floats(&peer["gaps"]));
     let mut logits = running.reset().push(prompt);
     let mut compared = 0;
     for (at, (id, lead)) in peers.into_iter().zip(gaps).enumerate() {
         if lead > gap {
-            assert_eq!(argmax(&logits[logits.len() - running.vocab..]), id, "{file}, step {at}, by {lead}");
+            assert_eq!(argmax(&logits[logits.len() - running.vocab..]), id, "{what}, step {at}, by {lead}");
             compared += 1;
         }
         logits = running.push(&[id]);
     }
-    assert!(compared > 12, "{file}: {compared} steps were decided clearly");
+    assert!(compared > 12, "{what}: {compared} steps were decided clearly");
 }

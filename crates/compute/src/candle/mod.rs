@@ -21,7 +21,6 @@ use wick_spec::{Error, Result, Stop};
 use wick_weights::Tensors;
 
 use crate::{Backend, Cost, Plan, Program};
-pub use cpu::threads;
 use program::Work;
 
 /// Where the tensors are.

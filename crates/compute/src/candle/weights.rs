@@ -7,12 +7,12 @@ use candle_core::{Device, Tensor as CandleTensor};
 use wick_spec::{Error, Result, Stop};
 use wick_weights::{Tensor, Tensors};
 
+use super::Candle;
 use super::cost::{Held, held};
 use super::failure::{Failure, Fallible};
 use super::matrix::Matrix;
-use super::{Candle, cpu};
 use crate::check::{Use, Weight, check_shapes};
-use crate::{Linear, Norm, Plan, Step};
+use crate::{Linear, Norm, Plan, Step, threads};
 
 /// What the steps read.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Weights {
         let head =
             plan.steps.last().and_then(|step| if let Step::Head(head) = step { Some(&head.linear.weight) } else { None });
         let mut done = 0;
-        for some in held(backend, plan, tensors)?.chunks(cpu::threads()) {
+        for some in held(backend, plan, tensors)?.chunks(threads()) {
             stop.check()?;
             for item in some {
                 weights.add(backend, item, tensors).map_err(|failure| failure.at(item.weight.name))?;

@@ -8,10 +8,11 @@ use std::ops::Range;
 
 use wick_spec::Stop;
 
-use super::pool::{Shared, each};
 use super::product::{View, product};
+use super::rows::isa;
 use super::simd;
 use crate::candle::kv::runs;
+use crate::pool::{Shared, each};
 
 /// The sizes of an attention step.
 #[derive(Debug, Clone, Copy)]
@@ -163,7 +164,7 @@ impl<'a> Call<'a> {
             let (row, ahead) = row.split_at_mut(visible.len());
             behind.fill(0.0);
             ahead.fill(0.0);
-            softcap.iter().for_each(|&cap| simd::softcap(row, cap));
+            softcap.iter().for_each(|&cap| wick_kernels::rows::softcap(isa(), row, cap));
             *sum = simd::exp_sum(row, simd::max(row));
         }
         for (slot, run) in runs(sequence.blocks, seen.clone()) {

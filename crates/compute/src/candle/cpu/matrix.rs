@@ -17,11 +17,11 @@ use wick_kernels::{Activations, Isa, grid, known, product};
 use wick_spec::{Result, Stop};
 use wick_weights::{DType, Tensor};
 
-use super::pool::{Shared, each, threads};
 use super::product::{View, product_to};
 use super::{dots, eight_bits, packed, with};
 use crate::candle::failure::Fallible;
 use crate::candle::matrix::{Aligned, ggml};
+use crate::pool::{Shared, each, threads};
 
 /// Rows of x that a packed product takes between two looks at the stop flag.
 const TILE: usize = 128;

@@ -5,7 +5,6 @@ mod dots;
 mod eight_bits;
 mod matrix;
 mod packed;
-mod pool;
 mod product;
 mod rows;
 mod simd;
@@ -14,7 +13,6 @@ use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Storage, Tensor};
 
 pub(super) use attention::{Heads, Sequence, attend};
 pub(super) use matrix::{Matrix, copied_bytes};
-pub use pool::threads;
 pub(super) use rows::{add, gate, rms_norm, rotate, scale, softcap};
 
 use super::failure::Fallible;

@@ -102,99 +102,9 @@ vectorised! {
     }
 }
 
-vectorised! {
-    /// `gate = gate · sigmoid(gate) · up`.
-    fn silu_times(gate: &mut [f32], up: &[f32]) {
-        for (x, up) in gate.iter_mut().zip(up) {
-            // Of -|x|, so that the exponential cannot overflow: sigmoid(-x) = 1 - sigmoid(x).
-            let e = exp::<FMA>(-x.abs());
-            let over = if *x < 0.0 { e } else { 1.0 };
-            *x = *x * up * (over / (1.0 + e));
-        }
-    }
-}
-
-/// `tanh(x)` to 1e-7: exact enough where it is multiplied or added to what is larger, not for its own sake near 0.
-#[inline(always)]
-fn tanh<const FMA: bool>(x: f32) -> f32 {
-    let e = exp::<FMA>(-2.0 * x.abs());
-    ((1.0 - e) / (1.0 + e)).copysign(x)
-}
-
-vectorised! {
-    /// `gate = gelu(gate) · up` by tanh: `gate/2 · (1 + tanh(√(2/π) · (gate + 0.044715 gate³))) · up`.
-    fn gelu_times(gate: &mut [f32], up: &[f32]) {
-        for (x, up) in gate.iter_mut().zip(up) {
-            let inner = 0.797_884_6 * madd::<FMA>(0.044_715 * *x * *x, *x, *x);
-            *x = 0.5 * *x * (1.0 + tanh::<FMA>(inner)) * up;
-        }
-    }
-}
-
-vectorised! {
-    /// `x = cap · tanh(x / cap)`.
-    fn softcap(x: &mut [f32], cap: f32) {
-        let inverse = cap.recip();
-        for x in x {
-            *x = cap * tanh::<FMA>(*x * inverse);
-        }
-    }
-}
-
-vectorised! {
-    /// `x = x + factor · y`, of one length.
-    fn add(x: &mut [f32], y: &[f32], factor: f32) {
-        for (x, y) in x.iter_mut().zip(y) {
-            *x = madd::<FMA>(*y, factor, *x);
-        }
-    }
-}
-
-vectorised! {
-    /// `y = x · scale · w`, all of one length.
-    fn scaled(x: &[f32], scale: f32, w: &[f32], y: &mut [f32]) {
-        for ((y, x), w) in y.iter_mut().zip(x).zip(w) {
-            *y = x * scale * w;
-        }
-    }
-}
-
-vectorised! {
-    /// `x · y`.
-    fn dot(x: &[f32], y: &[f32]) -> f32 {
-        let (xs, x_rest) = x.as_chunks::<LANES>();
-        let (ys, y_rest) = y.as_chunks::<LANES>();
-        let mut sums = [0.0f32; LANES];
-        for (x, y) in xs.iter().zip(ys) {
-            for i in 0..LANES {
-                sums[i] = madd::<FMA>(x[i], y[i], sums[i]);
-            }
-        }
-        let (xs, x_rest) = x_rest.as_chunks::<8>();
-        let (ys, y_rest) = y_rest.as_chunks::<8>();
-        for (x, y) in xs.iter().zip(ys) {
-            for i in 0..8 {
-                sums[i] = madd::<FMA>(x[i], y[i], sums[i]);
-            }
-        }
-        x_rest.iter().zip(y_rest).fold(sum_of(&sums), |sum, (x, y)| madd::<FMA>(*x, *y, sum))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wick_testkit::{Random, assert_close};
-
-    #[test]
-    fn dots_at_odd_lengths() {
-        let mut random = Random::new(1);
-        for n in [0, 1, 7, 8, 31, 32, 33, 64, 100] {
-            let (x, y) = (random.values(n, 1.0), random.values(n, 1.0));
-            let expected: f32 = x.iter().zip(&y).map(|(x, y)| x * y).sum();
-            assert_close(&[dot(&x, &y)], &[expected], 1e-5, "dot");
-        }
-    }
 
     #[test]
     fn the_exponential_is_the_exponential() {
@@ -206,37 +116,6 @@ mod tests {
         }
         assert!((f64::from(sum) / expected.iter().sum::<f64>() - 1.0).abs() < 1e-6);
         assert!(x[8999] < 1e-37, "far below the largest is nothing");
-    }
-
-    #[test]
-    fn the_gate_has_no_overflow() {
-        let mut gate = vec![-1000.0, -3.0, 0.0, 2.0, 1000.0];
-        silu_times(&mut gate, &[2.0; 5]);
-        let silu = |x: f32| 2.0 * x / (1.0 + (-x).exp());
-        assert_close(&gate, &[0.0, silu(-3.0), 0.0, silu(2.0), 2000.0], 1e-6, "silu");
-    }
-
-    #[test]
-    fn gelu_is_gelu_and_has_no_overflow() {
-        let gelu = |x: f64| x / 2.0 * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh());
-        let x: Vec<f32> = (-400..400).map(|i| i as f32 * 0.02).collect();
-        let mut gate = x.clone();
-        gelu_times(&mut gate, &vec![1.0; x.len()]);
-        for (x, y) in x.iter().zip(&gate) {
-            assert!((f64::from(*y) - gelu(f64::from(*x))).abs() < 1e-6, "gelu({x}) is not {y}");
-        }
-        let mut far = [f32::MAX, f32::MIN, 1e6, -1e6];
-        gelu_times(&mut far, &[1.0; 4]);
-        assert_eq!(far, [f32::MAX, 0.0, 1e6, 0.0]);
-    }
-
-    #[test]
-    fn the_cap_is_never_exceeded() {
-        let mut x: Vec<f32> = (-300..300).map(|i| i as f32).chain([f32::MAX, f32::NEG_INFINITY]).collect();
-        let expected: Vec<f32> = x.iter().map(|x| (50.0 * (f64::from(*x) / 50.0).tanh()) as f32).collect();
-        softcap(&mut x, 50.0);
-        assert!(x.iter().all(|x| x.abs() <= 50.0));
-        assert_close(&x, &expected, 2e-7, "capped");
     }
 
     #[test]

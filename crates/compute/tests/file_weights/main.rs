@@ -1,4 +1,4 @@
-//! What the step-by-step tests, in f32, cannot show of the candle backend: quantised weights, weights in a file.
+//! What the step-by-step tests, in f32, cannot show of the fast backends: quantised weights, weights in a file.
 #![cfg(feature = "candle")]
 
 use std::path::PathBuf;
@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use wick_compute::candle::Candle;
+use wick_compute::cpu::{Cpu, KvType};
 use wick_compute::reference::Reference;
 use wick_compute::{BLOCK, Backend, Batch, Input, Outputs, Program, RopeLayout, Row, Span, Step, Want, Wanted};
+use wick_kernels::Isa;
 use wick_spec::{Code, Stop};
 use wick_testkit::{Checkpoint, Extras, Random, Shape, assert_close, random_blocks};
 use wick_weights::gguf::{File, Metadata, Writer};
@@ -48,6 +50,15 @@ fn checkpoint(shape: &Shape, types: &[(DType, GgmlDType)]) -> Checkpoint {
         file.insert_bytes(name, *dtype, &[n, k], &blocks.data().expect("on the CPU"));
     }
     file
+}
+
+/// The fast backends, and what they are called here.
+fn backends() -> Vec<(&'static str, Box<dyn Backend>)> {
+    vec![
+        ("cpu", Box::new(Cpu::new(KvType::F32).expect("WICK_CPU is in order"))),
+        ("candle", Box::new(Candle::cpu())),
+        ("candle with tensors", Box::new(Candle::portable())),
+    ]
 }
 
 fn program(backend: &dyn Backend, shape: &Shape, tensors: &dyn Tensors) -> Box<dyn Program> {
@@ -122,14 +133,14 @@ fn rows_of_one_tensor_are_as_good_as_tensors_of_their_own() {
     for types in mixes {
         let fused = checkpoint(&FUSED, types);
         let apart = taken_apart(&fused);
-        for backend in [Candle::cpu(), Candle::portable()] {
+        for (name, backend) in backends() {
             let cost = |shape: &Shape, tensors| backend.cost(&shape.plan(), tensors, 1).expect("it fits the plan").weights;
-            assert_eq!(cost(&FUSED, &fused), cost(&SHAPE, &apart), "{types:?}, {backend:?}: nothing counts twice");
-            let (mut one, mut other) = (program(&backend, &FUSED, &fused), program(&backend, &SHAPE, &apart));
+            assert_eq!(cost(&FUSED, &fused), cost(&SHAPE, &apart), "{types:?}, {name}: nothing counts twice");
+            let (mut one, mut other) = (program(&*backend, &FUSED, &fused), program(&*backend, &SHAPE, &apart));
             for rows in [0..30, 30..31, 31..34, 34..40] {
                 let batch = batch(&ids[..rows.end], rows.start);
                 let (actual, expected) = (logits(&mut *one, &batch), logits(&mut *other, &batch));
-                assert_eq!(actual, expected, "{types:?}, {backend:?}, {rows:?}");
+                assert_eq!(actual, expected, "{types:?}, {name}, {rows:?}");
             }
         }
     }
@@ -149,17 +160,17 @@ fn types_candle_has_no_name_for_give_the_references_logits() {
     like_the_reference(&tensors, "tables");
 }
 
-/// Both kinds of kernels give the reference's logits, for a prompt and for few rows.
+/// Every fast backend gives the reference's logits, for a prompt and for few rows.
 fn like_the_reference(tensors: &Checkpoint, what: &str) {
     let mut random = Random::new(5);
     let ids: Vec<u32> = (0..2 * BLOCK + 12).map(|_| random.below(SHAPE.vocab) as u32).collect();
-    for backend in [Candle::cpu(), Candle::portable()] {
-        let (mut truth, mut fast) = (program(&Reference, &SHAPE, tensors), program(&backend, &SHAPE, tensors));
+    for (name, backend) in backends() {
+        let (mut truth, mut fast) = (program(&Reference, &SHAPE, tensors), program(&*backend, &SHAPE, tensors));
         for rows in [0..2 * BLOCK, 2 * BLOCK..2 * BLOCK + 1, 2 * BLOCK + 1..2 * BLOCK + 4, 2 * BLOCK + 4..ids.len()] {
             let batch = batch(&ids[..rows.end], rows.start);
             let (expected, actual) = (logits(&mut *truth, &batch), logits(&mut *fast, &batch));
             // Products of blocks round x to eight bits.
-            assert_close(&actual, &expected, 3e-2, &format!("{what}, {backend:?}, {rows:?}"));
+            assert_close(&actual, &expected, 3e-2, &format!("{what}, {name}, {rows:?}"));
         }
     }
 }
@@ -169,7 +180,7 @@ struct Gguf(PathBuf);
 
 impl Gguf {
     fn new(name: &str, tensors: &Checkpoint) -> Self {
-        let path = std::env::temp_dir().join(format!("wick-candle-{}-{name}.gguf", std::process::id()));
+        let path = std::env::temp_dir().join(format!("wick-weights-{}-{name}.gguf", std::process::id()));
         let list: Vec<_> = tensors.iter().map(|(name, tensor)| (name.to_owned(), tensor.info().clone())).collect();
         let mut writer = Writer::create(&path, &Metadata::new(), &list).expect("a folder to write in");
         for (name, tensor) in tensors.iter() {
@@ -190,17 +201,63 @@ impl Drop for Gguf {
 fn a_file_cut_under_a_loaded_model_is_an_error_and_not_the_end() {
     let tensors =
         checkpoint(&SHAPE, &[(DType::Q4_K, GgmlDType::Q4K), (DType::F16, GgmlDType::F16), (DType::Q5_0, GgmlDType::Q5_0)]);
-    let path = Gguf::new("cut", &tensors);
-    let file = File::open(&path.0, &OpenOptions::default()).expect("just written");
-    let mut program = program(&Candle::cpu(), &SHAPE, &file);
+    for (name, backend) in backends().into_iter().take(2) {
+        let path = Gguf::new(name, &tensors);
+        let file = File::open(&path.0, &OpenOptions::default()).expect("just written");
+        let mut program = program(&*backend, &SHAPE, &file);
+        let ids: Vec<u32> = (0..20).collect();
+        assert_eq!(logits(&mut *program, &batch(&ids, 0)).len(), SHAPE.vocab);
+        let cut =
+            std::fs::OpenOptions::new().write(true).open(&path.0).and_then(|file| file.set_len(file.metadata()?.len() / 3));
+        cut.expect("it is ours");
+        for (first, last) in [(0, 20), (19, 20)] {
+            let error =
+                program.run(&batch(&ids[..last], first), &mut Outputs::default(), &Stop::default()).expect_err("it was cut");
+            assert_eq!(error.code(), Code::ModelInvalid, "{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_scale_beside_a_weight_of_nvfp4_is_heeded() {
+    let mut tensors = SHAPE.checkpoint(3);
+    let name = "blk.0.attn_q.weight";
+    let shape = tensors.info(name).expect("it is there").shape.clone();
+    tensors.insert_bytes(name, DType::NVFP4, &shape, &random_blocks(DType::NVFP4, shape.iter().product(), 1));
     let ids: Vec<u32> = (0..20).collect();
-    assert_eq!(logits(&mut *program, &batch(&ids, 0)).len(), SHAPE.vocab);
-    let cut =
-        std::fs::OpenOptions::new().write(true).open(&path.0).and_then(|file| file.set_len(file.metadata()?.len() / 3));
-    cut.expect("it is ours");
-    for (first, last) in [(0, 20), (19, 20)] {
-        let error =
-            program.run(&batch(&ids[..last], first), &mut Outputs::default(), &Stop::default()).expect_err("it was cut");
-        assert_eq!(error.code(), Code::ModelInvalid, "{error}");
+    let of = |backend: &dyn Backend, tensors: &Checkpoint| {
+        let path = Gguf::new("scale", tensors);
+        let file = File::open(&path.0, &OpenOptions::default()).expect("just written");
+        logits(&mut *program(backend, &SHAPE, &file), &batch(&ids, 0))
+    };
+    let cpu = Cpu::new(KvType::F32).expect("WICK_CPU is in order");
+    let without = of(&cpu, &tensors);
+    tensors.insert("blk.0.attn_q.scale", &[1], &[30.0]);
+    let with = of(&cpu, &tensors);
+    assert_close(&with, &of(&Reference, &tensors), 3e-2, "with a scale");
+    assert!(with.iter().zip(&without).any(|(with, without)| (with - without).abs() > 1e-2), "it makes a difference");
+}
+
+#[test]
+fn on_cpu_a_prompt_in_any_pieces_and_beside_others_gives_the_same_bits() {
+    use DType::*;
+    let tensors = checkpoint(&SHAPE, &[(Q4_K, GgmlDType::Q4K), (Q6_K, GgmlDType::Q6K), (Q8_0, GgmlDType::Q8_0)]);
+    let ids: Vec<u32> = (0..2 * BLOCK as u32 + 9).map(|n| n * 29 % SHAPE.vocab as u32).collect();
+    for (isa, kv) in Isa::all().flat_map(|isa| [KvType::F16, KvType::Q8_0].map(|kv| (isa, kv))) {
+        let backend = Cpu::with(isa, kv);
+        let whole = logits(&mut *program(&backend, &SHAPE, &tensors), &batch(&ids, 0));
+        for piece in [1, 7, BLOCK] {
+            let mut program = program(&backend, &SHAPE, &tensors);
+            let mut last = Vec::new();
+            for start in (0..ids.len()).step_by(piece) {
+                last = logits(&mut *program, &batch(&ids[..ids.len().min(start + piece)], start));
+            }
+            assert_eq!(last, whole, "{} {kv:?}, {piece} at a time", isa.name());
+        }
+        let mut both = batch(&ids, 0);
+        let first = both.rows.len();
+        both.rows.extend((0..5).map(|n| Row { input: Input::Token(n), position: n }));
+        both.spans.push(Span { rows: first..first + 5, cached: 0, blocks: vec![3], long: false });
+        assert_eq!(logits(&mut *program(&backend, &SHAPE, &tensors), &both), whole, "{} {kv:?}, beside", isa.name());
     }
 }

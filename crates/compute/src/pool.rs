@@ -1,4 +1,5 @@
-//! The pool that the CPU's loops run on. What is left of candle's own loops uses candle's, whose threads sleep meanwhile; `CANDLE_NUM_THREADS` says how many these are.
+//! The pool that the processor's backends compute on. What is left of candle's own loops uses candle's, whose threads sleep
+//! meanwhile; `CANDLE_NUM_THREADS` says how many these are.
 
 use std::ops::Range;
 
@@ -15,7 +16,7 @@ const SMALL: usize = 1 << 19;
 
 /// Calls `f` for ranges that together cover `0 .. items` once, on all threads when there is enough to do: `work` is the
 /// multiply-adds of all items. Within `f` this computes on one thread.
-pub(super) fn each(items: usize, work: usize, f: impl Fn(Range<usize>) + Sync) {
+pub(crate) fn each(items: usize, work: usize, f: impl Fn(Range<usize>) + Sync) {
     if items <= 1 || work <= SMALL {
         f(0..items);
     } else {
@@ -24,7 +25,7 @@ pub(super) fn each(items: usize, work: usize, f: impl Fn(Range<usize>) + Sync) {
 }
 
 /// Calls `f(i, chunk)` for the chunks of `width` elements of `y`, in parallel when there is enough to do.
-pub(super) fn each_chunk(y: &mut [f32], width: usize, work: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+pub(crate) fn each_chunk(y: &mut [f32], width: usize, work: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
     let (items, shared) = (y.len() / width.max(1), Shared(y.as_mut_ptr()));
     each(items, work, |range| {
         for i in range {
@@ -37,7 +38,7 @@ pub(super) fn each_chunk(y: &mut [f32], width: usize, work: usize, f: impl Fn(us
 
 /// A pointer that threads share to write to places of their own.
 #[derive(Clone, Copy)]
-pub(super) struct Shared(pub(super) *mut f32);
+pub(crate) struct Shared(pub(crate) *mut f32);
 
 // SAFETY: whoever dereferences it says why no two threads write the same place.
 unsafe impl Send for Shared {}
@@ -45,8 +46,28 @@ unsafe impl Send for Shared {}
 unsafe impl Sync for Shared {}
 
 impl Shared {
-    pub(super) fn get(self) -> *mut f32 {
+    pub(crate) fn get(self) -> *mut f32 {
         self.0
+    }
+
+    /// n elements from `at` on.
+    ///
+    /// # Safety
+    /// They are there, and nobody else touches them while the slice lives.
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn part<'a>(&self, at: usize, n: usize) -> &'a mut [f32] {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(at), n) }
+    }
+
+    /// Row r of rows of n elements.
+    ///
+    /// # Safety
+    /// As [`Shared::part`].
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn row<'a>(&self, r: usize, n: usize) -> &'a mut [f32] {
+        // SAFETY: the caller's promise.
+        unsafe { self.part(r * n, n) }
     }
 }
 
