@@ -140,7 +140,7 @@ export interface NativeLoadOptions {
   path: string
   /** `auto`, `cpu`, `cuda`, `metal`. */
   device?: string
-  /** `auto`, `reference`, `candle`. */
+  /** `auto`, `cpu`, `candle`, `reference`. */
   backend?: string
   /** Threads to compute with, from 1. */
   threads?: number
@@ -152,6 +152,8 @@ export interface NativeLoadOptions {
   mlock?: boolean
   /** The name of a type or mix (`q4_k_m`), of any but `f32`. */
   quantize?: string
+  /** `f16`, `q8_0`, `f32`. */
+  kvType?: string
   vocabOnly?: boolean
 }
 

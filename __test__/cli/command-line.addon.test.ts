@@ -93,7 +93,7 @@ describe('wick on the command line', () => {
         ...Object.fromEntries(['prefillTokensPerSecond', 'decodeTokensPerSecond', 'ttftMs', 'loadMs', 'rssBytes'].map((name) => [name, expect.any(Number)])),
         threads: 2,
         isa: expect.any(String),
-        backend: 'candle',
+        backend: 'cpu',
       },
     ])
     const doctor = await wick(['doctor', foreign, '--json'])

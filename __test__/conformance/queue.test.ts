@@ -8,7 +8,7 @@ const path = join(import.meta.dirname, '../../models/ember.gguf')
 /** Events the engine gets ahead of its reader. */
 const queue = 64
 
-describe.each(['candle', 'reference'])('ember on %s', (backend) => {
+describe.each(['cpu', 'candle', 'reference'])('ember on %s', (backend) => {
   let model: NativeModel
 
   beforeAll(async () => {

@@ -17,8 +17,9 @@ function subject(name: string, reference: string, base: LoadOptions = {}): Subje
   return { name, open: (options = {}) => load(reference, { threads: 1, ...base, ...options }) }
 }
 
-/** The three of the table: the shipped model on both backends, and a folder of Hugging Face's format. */
+/** Those of the table: the shipped model on every backend, and a folder of Hugging Face's format. */
 export const subjects: readonly Subject[] = [
+  subject('ember on cpu', 'ember', { backend: 'cpu' }),
   subject('ember on candle', 'ember', { backend: 'candle' }),
   subject('ember on reference', 'ember', { backend: 'reference' }),
   subject('a qwen3 folder', fixture('checkpoints/qwen3')),

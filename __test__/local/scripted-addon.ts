@@ -148,7 +148,7 @@ export interface LoadScript {
 
 export const machineReport: native.NativeMachine = {
   isa: 'avx2', physicalCores: 2, usableCores: 2, threads: 2, memoryBytes: 8e9, availableMemoryBytes: 4e9, devices: ['cpu'],
-  backends: ['candle', 'reference'], version: '0.1.0',
+  backends: ['cpu', 'candle', 'reference'], version: '0.1.0',
 }
 
 /** An addon whose loads give `model`. `asked` gathers the options of loads and conversions. */

@@ -8,8 +8,11 @@ import { generate, load, type LocalModel, type LoadOptions, type RawPrompt, type
 
 const root = join(import.meta.dirname, '../..')
 export const fixtures = join(root, '__test__/fixtures')
-export const backends = ['candle', 'reference'] as const
+export const backends = ['cpu', 'candle', 'reference'] as const
 export type Backend = (typeof backends)[number]
+
+/** As exact as the backend can be: with keys and values as they are computed, which the others have anyway. */
+export const exactly = (backend: Backend): LoadOptions => (backend === 'cpu' ? { backend, kvType: 'f32' } : { backend })
 
 /** What transformers answers: an expected.json of tools/fixtures/checkpoints.py. */
 export interface Expected {

@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { convert } from '../../src/index.js'
 import type { WeightsDtype } from '../../src/index.js'
-import { backends, checkpoints, expectedOf, expectForced, expectTransformers, fixtures, greedy, ids, json, type PeerAnswer, withModel } from './answers.js'
+import { backends, checkpoints, exactly, expectedOf, expectForced, expectTransformers, fixtures, greedy, ids, json, type PeerAnswer, withModel } from './answers.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'wick-converted-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -28,7 +28,7 @@ describe.each(checkpoints)('%s, converted', (checkpoint) => {
 
   it.each(backends)('answers on %s as transformers does from the folder', async (backend) => {
     for (const dtype of [undefined, 'f32'] as const) {
-      await withModel(await converted(checkpoint, dtype), { backend }, async (model) => {
+      await withModel(await converted(checkpoint, dtype), exactly(backend), async (model) => {
         expect([...model.tokenize(expected.prompt, { addSpecial: true })]).toEqual(expected.prompt_ids)
         expectTransformers(await greedy(model, { text: expected.prompt }), expected)
         if (expected.bos_greedy_ids) expect(ids(await greedy(model, { text: '' }))).toEqual(expected.bos_greedy_ids)
@@ -52,7 +52,7 @@ describe.each(json('converted', 'expected.json') as Answer[])('$file in llama.cp
   })
 
   it.each(backends)('chooses what wick on %s chooses', async (backend) => {
-    await withModel(await converted(checkpoint, dtype), { backend }, async (model) => {
+    await withModel(await converted(checkpoint, dtype), exactly(backend), async (model) => {
       await expectForced(model, prompt_ids, fromPrompt)
       if (bos_greedy) await expectForced(model, prompt_ids.slice(0, 1), bos_greedy)
     })

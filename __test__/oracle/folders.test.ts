@@ -7,6 +7,7 @@ describe.each(checkpoints)('wick run checkpoints/%s', (checkpoint) => {
   it.each(backends)('on %s answers as transformers', async (backend) => {
     const expected = expectedOf(checkpoint)
     const run = ['run', '--raw', '--temperature', '0', '--max-tokens', '24', '--logprobs', '5', '--json', '--backend', backend]
+    if (backend === 'cpu') run.push('--kv-type', 'f32')
     expectTransformers(await wick(...run, join(fixtures, 'checkpoints', checkpoint), expected.prompt), expected)
   })
 })

@@ -1,7 +1,7 @@
 /** GGUF files by another writer than ours (PyPI's gguf), held to llama.cpp and, where weights are not rounded, to transformers. */
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { backends, expectedOf, expectForced, expectTransformers, fixtures, greedy, ids, json, type PeerAnswer, wick, withModel } from './answers.js'
+import { backends, exactly, expectedOf, expectForced, expectTransformers, fixtures, greedy, ids, json, type PeerAnswer, wick, withModel } from './answers.js'
 
 const answers = json('foreign', 'expected.json') as PeerAnswer[]
 const exact = answers.filter(({ file }) => /\.f32\.gguf$/.test(file))
@@ -9,7 +9,7 @@ const path = (file: string) => join(fixtures, 'foreign', file)
 
 describe.each(answers)('$file', ({ file, checkpoint, prompt_ids: prompt, greedy: fromPrompt, bos_greedy: fromStart }) => {
   it.each(backends)('on %s: along llama.cpp\'s tokens the same choice wherever it is clear', async (backend) => {
-    await withModel(path(file), { backend }, async (model) => {
+    await withModel(path(file), exactly(backend), async (model) => {
       await expectForced(model, prompt, fromPrompt)
       if (fromStart) await expectForced(model, prompt.slice(0, 1), fromStart)
     })
@@ -24,7 +24,7 @@ describe.each(answers)('$file', ({ file, checkpoint, prompt_ids: prompt, greedy:
 
 describe.each(answers.filter(({ file }) => /\.f(32|16)\.gguf$/.test(file)))('$file', ({ file, checkpoint, prompt_ids, greedy: fromPrompt }) => {
   it.each(backends)('on %s: llama.cpp\'s tokens, and transformers\' log-probabilities', async (backend) => {
-    await withModel(path(file), { backend }, async (model) => {
+    await withModel(path(file), exactly(backend), async (model) => {
       const tokens = await greedy(model, { tokens: prompt_ids })
       expect(ids(tokens)).toEqual(fromPrompt.ids)
       expectTransformers(tokens, expectedOf(checkpoint))

@@ -20,7 +20,7 @@ pub struct NativeLoadOptions {
     pub path: String,
     /// `auto`, `cpu`, `cuda`, `metal`.
     pub device: Option<String>,
-    /// `auto`, `reference`, `candle`.
+    /// `auto`, `cpu`, `candle`, `reference`.
     pub backend: Option<String>,
     /// Threads to compute with, from 1.
     pub threads: Option<u32>,
@@ -32,6 +32,8 @@ pub struct NativeLoadOptions {
     pub mlock: Option<bool>,
     /// The name of a type or mix (`q4_k_m`), of any but `f32`.
     pub quantize: Option<String>,
+    /// `f16`, `q8_0`, `f32`.
+    pub kv_type: Option<String>,
     pub vocab_only: Option<bool>,
 }
 
@@ -130,6 +132,7 @@ fn into_options(options: NativeLoadOptions) -> Result<LoadOptions> {
         no_mmap: options.mmap == Some(false),
         mlock: options.mlock.unwrap_or(false),
         quantize: options.quantize.as_deref().map(quantised_type).transpose()?,
+        kv_type: options.kv_type.as_deref().map(str::parse).transpose()?,
         vocab_only: options.vocab_only.unwrap_or(false),
         wrap: wick_engine::fault_from_environment(),
     })

@@ -92,12 +92,13 @@ export const loading = {
   ctx: { flags: '-c, --ctx <tokens>', about: 'context window in tokens', standard: 'auto, from what memory allows', read: integer({ min: 1 }) },
   threads: { flags: '-t, --threads <n>', about: 'threads to compute with', standard: 'WICK_THREADS, else one a physical core', read: integer({ min: 1 }) },
   device: { flags: '--device <name>', about: 'auto, cpu, cuda or metal', standard: 'auto', read: oneOf('auto', 'cpu', 'cuda', 'metal') },
-  backend: { flags: '--backend <name>', about: 'reference (slow, plain f32) or candle', standard: 'candle', read: oneOf('reference', 'candle') },
+  backend: { flags: '--backend <name>', about: 'cpu (wick\'s kernels), candle, or reference (slow, plain f32)', standard: 'cpu on x86-64, else candle', read: oneOf('cpu', 'candle', 'reference') },
   chatTemplate: { flags: '--chat-template <file>', about: 'Jinja template used instead of the model\'s', read: text },
   metadata: { flags: '--metadata <key=value>', about: 'overrides a metadata key of the file (value: JSON or text); repeatable', read: metadata },
   noMmap: { flags: '--no-mmap', about: 'reads the file into memory instead of mapping it' },
   mlock: { flags: '--mlock', about: 'keeps the weights from being swapped out' },
   quantize: { flags: '--quantize <type>', about: `gives F32, F16 and BF16 matrices this type while loading: ${loadDtypes.join(', ')}`, standard: 'as the file has them', read: oneOf(...loadDtypes) },
+  kvType: { flags: '--kv-type <type>', about: 'how keys and values are kept: f16, q8_0 (half the memory) or f32', standard: 'f16', read: oneOf('f16', 'q8_0', 'f32') },
 } satisfies Flags
 
 /** What is printed. */

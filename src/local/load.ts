@@ -37,8 +37,11 @@ export interface LoadOptions extends Watch {
   readonly threads?: number | undefined
   /** Default `auto`. What this build has not is `unsupported`. */
   readonly device?: 'auto' | 'cpu' | 'cuda' | 'metal' | undefined
-  /** What computes: `candle`, or the slow, plain `reference`. Default `candle`. */
-  readonly backend?: 'candle' | 'reference' | undefined
+  /**
+   * What computes: `cpu`, wick's own kernels; `candle`; or the slow, plain `reference`. Default: on the processor `cpu` on x86-64 and
+   * `candle` elsewhere.
+   */
+  readonly backend?: 'cpu' | 'candle' | 'reference' | undefined
   /** A Jinja chat template that replaces the file's. */
   readonly chatTemplate?: string | undefined
   /** Metadata that replaces the file's, by key: `{ 'llama.rope.freq_base': 10000 }`. */
@@ -52,6 +55,11 @@ export interface LoadOptions extends Watch {
    * and nothing written. Vectors and norms stay F32; matrices that are quantised already stay as they are. Default: as the file has them.
    */
   readonly quantize?: Exclude<WeightsDtype, 'f32'> | undefined
+  /**
+   * How the cpu backend keeps keys and values: `f16`, `q8_0` (about half of its memory, a little less exact) or `f32` (twice its memory).
+   * Another backend refuses it (`unsupported`). Default `f16`.
+   */
+  readonly kvType?: 'f16' | 'q8_0' | 'f32' | undefined
   /** Reads tokenizer and metadata only: generating is `invalid-request`. Default false. */
   readonly vocabOnly?: boolean | undefined
   /** What the engine says. Default: nothing; warnings are in `model.info.warnings` too. */
@@ -62,12 +70,13 @@ const checks = {
   contextTokens: check.either("an integer ≥ 1 or 'auto'", check.integer({ min: 1, max: 0xffff_ffff }), check.oneOf('auto')),
   threads: check.integer({ min: 1, max: 1024 }),
   device: check.oneOf('auto', 'cpu', 'cuda', 'metal'),
-  backend: check.oneOf('candle', 'reference'),
+  backend: check.oneOf('cpu', 'candle', 'reference'),
   chatTemplate: check.text,
   metadata: check.object,
   mmap: check.flag,
   mlock: check.flag,
   quantize: check.oneOf(...weightsDtypes.filter((dtype) => dtype !== 'f32')),
+  kvType: check.oneOf('f16', 'q8_0', 'f32'),
   vocabOnly: check.flag,
   log: (_: string, hook: unknown) => check.checkOptions('log', hook, { level: check.oneOf('debug', 'info', 'warn'), write: check.callable }),
   onProgress: check.callable,
@@ -112,7 +121,7 @@ function pathOf(reference: string): string {
 }
 
 function nativeOptions(path: string, options: LoadOptions): NativeLoadOptions {
-  const { threads, contextTokens, device, backend, chatTemplate, metadata, mmap, mlock, quantize, vocabOnly } = options
+  const { threads, contextTokens, device, backend, chatTemplate, metadata, mmap, mlock, quantize, kvType, vocabOnly } = options
   return {
     path,
     ...(threads !== undefined && { threads }),
@@ -124,6 +133,7 @@ function nativeOptions(path: string, options: LoadOptions): NativeLoadOptions {
     ...(mmap !== undefined && { mmap }),
     ...(mlock !== undefined && { mlock }),
     ...(quantize !== undefined && { quantize }),
+    ...(kvType !== undefined && { kvType }),
     ...(vocabOnly !== undefined && { vocabOnly }),
   }
 }

@@ -14,13 +14,14 @@ export function report(said) {
 
 /** The models of the table, by the names its tests give. */
 const subjects = {
+  'ember on cpu': ['ember', { backend: 'cpu' }],
   'ember on candle': ['ember', { backend: 'candle' }],
   'ember on reference': ['ember', { backend: 'reference' }],
   'a qwen3 folder': [new URL('../../fixtures/checkpoints/qwen3', import.meta.url).pathname, {}],
 }
 
 /** Loads the one that `name` says. */
-export function open(name = 'ember on candle', options = {}) {
+export function open(name = 'ember on cpu', options = {}) {
   const [reference, base] = subjects[name]
   return load(reference, { ...base, ...options })
 }

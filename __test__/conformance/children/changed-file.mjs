@@ -23,7 +23,7 @@ const changes = {
 /** How an answer ended; heard from the start, because it may fail before it is waited for. */
 const outcome = (answer) => answer.then(() => 'answered', (error) => error.code ?? String(error))
 
-for (const backend of ['candle', 'reference']) {
+for (const backend of ['cpu', 'candle', 'reference']) {
   for (const running of [false, true]) {
     const file = join(folder, `${backend}-${running}.gguf`)
     copyFileSync(fixture, file)

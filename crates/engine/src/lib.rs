@@ -32,7 +32,7 @@ pub use load::{Progress, backends, devices, load, threads};
 pub use log::{Level, Log};
 pub use machine::Machine;
 pub use model::{Model, Session};
-pub use options::{BackendKind, DeviceKind, LoadOptions, Wrap, quantised_type};
+pub use options::{BackendKind, DeviceKind, KvType, LoadOptions, Wrap, quantised_type};
 pub use support::{Support, support};
 pub use wick_spec as spec;
 pub use wick_text::{Control, Thought};

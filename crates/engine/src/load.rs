@@ -20,7 +20,7 @@ use crate::info::Info;
 use crate::log::{Level, Log};
 use crate::machine::Machine;
 use crate::model::{Engine, Model, Running};
-use crate::options::{BackendKind, DeviceKind, LoadOptions};
+use crate::options::{BackendKind, DeviceKind, KvType, LoadOptions};
 use crate::scheduler::{CHUNK, Command, Parts, Scheduler};
 
 /// Told bytes done and bytes in all.
@@ -28,7 +28,11 @@ pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
 
 /// The backends of this build, the default first.
 pub fn backends() -> &'static [&'static str] {
-    if cfg!(feature = "candle") { &["candle", "reference"] } else { &["reference"] }
+    match () {
+        () if cfg!(not(feature = "candle")) => &["cpu", "reference"],
+        () if cfg!(target_arch = "x86_64") => &["cpu", "candle", "reference"],
+        () => &["candle", "cpu", "reference"],
+    }
 }
 
 /// The devices of this build.
@@ -233,21 +237,54 @@ fn check_context(asked: Option<usize>, info: &mut Info, log: &Log) -> Result<()>
     }
 }
 
+/// The backend that `auto` is on the processor: ours where it has kernels for the instruction set, candle's elsewhere.
+const ON_CPU: BackendKind = match () {
+    () if cfg!(any(target_arch = "x86_64", not(feature = "candle"))) => BackendKind::Cpu,
+    () => BackendKind::Candle,
+};
+
 /// The backend for a device, and why.
 fn choose(options: &LoadOptions, log: &Log) -> Result<Box<dyn Backend>> {
-    let backend: Box<dyn Backend> = match options.backend {
+    let on_cpu = matches!(options.device, DeviceKind::Auto | DeviceKind::Cpu);
+    let kind = match options.backend {
+        BackendKind::Auto if on_cpu => ON_CPU,
+        BackendKind::Auto => BackendKind::Candle,
+        asked => asked,
+    };
+    if options.kv_type.is_some() && kind != BackendKind::Cpu {
+        return Err(Error::unsupported("kvType is for the cpu backend; leave it out, or use backend: 'cpu'."));
+    }
+    let backend: Box<dyn Backend> = match kind {
         #[cfg(feature = "candle")]
-        BackendKind::Auto | BackendKind::Candle => Box::new(wick_compute::candle::Candle::new(options.device.into())?),
+        BackendKind::Candle => Box::new(wick_compute::candle::Candle::new(options.device.into())?),
         #[cfg(not(feature = "candle"))]
-        BackendKind::Candle => return Err(Error::unsupported("This build has no candle backend; it has: reference.")),
-        _ if !matches!(options.device, DeviceKind::Auto | DeviceKind::Cpu) => {
-            return Err(Error::unsupported("The reference backend computes on the cpu alone; use device: 'cpu'."));
+        BackendKind::Candle => {
+            return Err(Error::unsupported(format!("This build has no candle backend; it has: {}.", backends().join(", "))));
         }
-        _ => Box::new(wick_compute::reference::Reference),
+        _ if !on_cpu => {
+            let name = if kind == BackendKind::Reference { "reference" } else { "cpu" };
+            return Err(Error::unsupported(format!(
+                "The {name} backend computes on the processor alone; use device: 'cpu', or leave backend out."
+            )));
+        }
+        BackendKind::Reference => Box::new(wick_compute::reference::Reference),
+        BackendKind::Cpu | BackendKind::Auto => {
+            Box::new(wick_compute::cpu::Cpu::new(options.kv_type.unwrap_or_default().into())?)
+        }
     };
     let why = if options.backend == BackendKind::Auto { "the default of this build" } else { "asked for" };
     log.write(Level::Debug, format_args!("backend {}: {why}", backend.name()));
     Ok(backend)
+}
+
+impl From<KvType> for wick_compute::cpu::KvType {
+    fn from(kind: KvType) -> Self {
+        match kind {
+            KvType::F32 => Self::F32,
+            KvType::F16 => Self::F16,
+            KvType::Q8_0 => Self::Q8_0,
+        }
+    }
 }
 
 #[cfg(feature = "candle")]

@@ -9,12 +9,14 @@ use wick_spec::{Error, Result};
 /// Which backend computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BackendKind {
-    /// Candle where this build has it, else the reference.
+    /// On the processor the cpu backend where it has kernels for the instruction set (x86-64), else candle.
     #[default]
     Auto,
+    /// Our own kernels.
+    Cpu,
     /// Small f32 operations on one thread: slow, and the truth in tests.
     Reference,
-    /// Candle on its CPU device.
+    /// Candle on the device.
     Candle,
 }
 
@@ -30,6 +32,18 @@ pub enum DeviceKind {
     Cuda,
     /// An Apple GPU.
     Metal,
+}
+
+/// How keys and values are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KvType {
+    /// As they are computed: twice the memory of f16.
+    F32,
+    /// In half precision.
+    #[default]
+    F16,
+    /// In eight bits, a scale for 32 of them: about half the memory of f16.
+    Q8_0,
 }
 
 /// Puts a program into another one.
@@ -58,6 +72,8 @@ pub struct LoadOptions {
     pub mlock: bool,
     /// The types that matrices of F32, F16 and BF16 are given while they are loaded; `None`: as the file has them.
     pub quantize: Option<&'static Mix>,
+    /// How the cpu backend keeps keys and values; `None`: f16. `unsupported` with another backend.
+    pub kv_type: Option<KvType>,
     /// Loads the tokenizer and the metadata alone.
     pub vocab_only: bool,
     /// Wraps the program before it is run; tests inject faults with it.
@@ -90,5 +106,6 @@ macro_rules! names {
     };
 }
 
-names!(BackendKind, "backend", "auto" => Auto, "reference" => Reference, "candle" => Candle);
+names!(BackendKind, "backend", "auto" => Auto, "cpu" => Cpu, "reference" => Reference, "candle" => Candle);
+names!(KvType, "kvType", "f32" => F32, "f16" => F16, "q8_0" => Q8_0);
 names!(DeviceKind, "device", "auto" => Auto, "cpu" => Cpu, "cuda" => Cuda, "metal" => Metal);
