@@ -15,7 +15,7 @@ const kept = [
     what: 'candle',
     names: /^candle-.+$/,
     crates: ['compute', 'models'],
-    folders: ['crates/compute/src/candle', 'crates/compute/tests/candle', 'crates/models/src/vision', 'crates/models/src/image', 'crates/models/src/audio'],
+    folders: ['crates/compute/src/candle', 'crates/compute/tests/file_weights', 'crates/models/src/vision', 'crates/models/src/image', 'crates/models/src/audio'],
   },
   { what: 'tokenizers', names: /^tokenizers$/, crates: ['text'], folders: ['crates/text'] },
   { what: 'minijinja', names: /^minijinja(-.+)?$/, crates: ['text'], folders: ['crates/text'] },

@@ -30,7 +30,7 @@ describe.each(subjects)('$name', ({ open }) => {
   it.each(reasons)('throws $reason during a long prefill', async ({ reason }) => {
     const abort = new AbortController()
     const { parts, error } = await read(endless(model, { raw: long(reasons.length), signal: abort.signal }), () => {
-      setTimeout(() => abort.abort(reason), 20)
+      setTimeout(() => abort.abort(reason), 0)
     })
     expect(error).toBe(reason)
     expect(parts.map(({ type }) => type)).toEqual(['start'])
