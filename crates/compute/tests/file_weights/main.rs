@@ -9,7 +9,7 @@ use wick_compute::candle::Candle;
 use wick_compute::cpu::{Cpu, KvType};
 use wick_compute::reference::Reference;
 use wick_compute::{BLOCK, Backend, Batch, Input, Outputs, Program, RopeLayout, Row, Span, Step, Want, Wanted};
-use wick_kernels::Isa;
+use wick_kernels::{Isa, Pool};
 use wick_spec::{Code, Stop};
 use wick_testkit::{Checkpoint, Extras, Random, Shape, assert_close, random_blocks};
 use wick_weights::gguf::{File, Metadata, Writer};
@@ -239,7 +239,7 @@ fn a_scale_beside_a_weight_of_nvfp4_is_heeded() {
 }
 
 #[test]
-fn on_cpu_a_prompt_in_any_pieces_and_beside_others_gives_the_same_bits() {
+fn on_cpu_a_prompt_gives_the_same_bits_in_any_pieces_on_any_threads_and_beside_others() {
     use DType::*;
     let tensors = checkpoint(&SHAPE, &[(Q4_K, GgmlDType::Q4K), (Q6_K, GgmlDType::Q6K), (Q8_0, GgmlDType::Q8_0)]);
     let ids: Vec<u32> = (0..2 * BLOCK as u32 + 9).map(|n| n * 29 % SHAPE.vocab as u32).collect();
@@ -253,6 +253,16 @@ fn on_cpu_a_prompt_in_any_pieces_and_beside_others_gives_the_same_bits() {
                 last = logits(&mut *program, &batch(&ids[..ids.len().min(start + piece)], start));
             }
             assert_eq!(last, whole, "{} {kv:?}, {piece} at a time", isa.name());
+        }
+        for threads in [1, 2, 3] {
+            let alone = std::thread::scope(|scope| {
+                let run = || {
+                    Pool::of_process(threads).keep();
+                    logits(&mut *program(&backend, &SHAPE, &tensors), &batch(&ids, 0))
+                };
+                scope.spawn(run).join().expect("no panic")
+            });
+            assert_eq!(alone, whole, "{} {kv:?}, {threads} threads", isa.name());
         }
         let mut both = batch(&ids, 0);
         let first = both.rows.len();
