@@ -65,7 +65,7 @@ describe('ember', { timeout }, () => {
 
   it('gives threads and memory back a hundred times', async () => {
     // One arena: glibc gives each thread its own and keeps what is freed there, which is no model's doing.
-    const { reports, ...ended } = await child('process', { args: args('loads-and-closes'), env: { MALLOC_ARENA_MAX: '1' } })
+    const { reports, ...ended } = await child('process', { args: args('loads-and-closes'), flags: ['--expose-gc'], env: { MALLOC_ARENA_MAX: '1' } })
     expect(ended).toMatchObject(well)
     const last = reports.at(-1) as { threads: number; models: number; rss: number }
     expect(last).toMatchObject({ threads: 0, models: 0 })

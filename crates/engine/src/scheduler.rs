@@ -1,15 +1,16 @@
 //! The owning thread: takes commands, gives every sequence its turn, and is the only one that touches the program.
 //!
-//! Turns go round: one chunk of a prompt or one token of an answer each. A sequence whose reader is behind, or that waits for
-//! blocks or for a shorter prompt, is passed over.
+//! A step computes one batch of all that can go on: a token of each answer, and a chunk of one prompt. A sequence whose reader is
+//! behind, or that waits for blocks or for a shorter prompt, is passed over.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod step;
+
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::Instant;
 
-use wick_compute::{BLOCK, Batch, Input, Outputs, Program, Row, Span, Want, Wanted};
-use wick_spec::{Code, Error, Event, Fed, FinishReason, Overflow, Prompt, Result, Stop, Usage, Warning};
+use wick_compute::{BLOCK, Batch, Outputs, Program};
+use wick_spec::{Error, Event, Fed, FinishReason, Overflow, Prompt, Result, Stop, Warning};
 
 use crate::answer::End;
 use crate::blocks::{Blocks, blocks_for};
@@ -18,9 +19,7 @@ use crate::model::Running;
 use crate::prompt::{Prompter, Turn};
 use crate::retained::{Kept, Retained, common_prefix};
 use crate::sequence::{Phase, Sequence, Work};
-
-/// Rows of a prompt computed in one turn.
-pub(crate) const CHUNK: usize = 256;
+pub(crate) use step::CHUNK;
 
 /// What the thread is told.
 pub(crate) enum Command {
@@ -76,9 +75,12 @@ pub(crate) struct Parts {
 /// The thread's own state.
 pub(crate) struct Scheduler {
     parts: Parts,
+    /// By age.
     sequences: Vec<Sequence>,
-    /// Whose turn is next.
-    turn: usize,
+    /// Whose prompt had the last turn.
+    last_prompt: Option<u64>,
+    /// The youngest of the answers that had the last turn.
+    last_answer: Option<u64>,
     retained: Retained,
     batch: Batch,
     outputs: Outputs,
@@ -93,7 +95,15 @@ enum After {
 impl Scheduler {
     pub(crate) fn new(parts: Parts) -> Self {
         let (batch, outputs) = (Batch::default(), Outputs::default());
-        Self { parts, sequences: Vec::new(), turn: 0, retained: Retained::default(), batch, outputs }
+        Self {
+            parts,
+            sequences: Vec::new(),
+            last_prompt: None,
+            last_answer: None,
+            retained: Retained::default(),
+            batch,
+            outputs,
+        }
     }
 
     /// Runs until closed, or until nobody can send commands any more. Who closed it is to be told when the memory is free:
@@ -113,7 +123,7 @@ impl Scheduler {
                 }
             };
             match command {
-                Some(Command::Start(sequence)) => self.sequences.push(*sequence),
+                Some(Command::Start(sequence)) => self.put_back(*sequence),
                 Some(Command::Resume(id, prompt)) => self.resume(id, prompt),
                 Some(Command::Feed(id, fed)) => self.fed(id, fed),
                 Some(Command::Wake) => {}
@@ -138,48 +148,13 @@ impl Scheduler {
         }
     }
 
-    /// One turn of the next sequence that can use it.
-    fn step(&mut self) {
-        let n = self.sequences.len();
-        let Some(at) = (0..n).map(|i| (self.turn + i) % n).find(|&i| self.sequences[i].runnable()) else { return };
-        self.turn = at + 1;
-        // Out of the list while it runs, so that the rest of the scheduler can be used beside it.
-        let mut sequence = self.sequences.swap_remove(at);
-        let result = catch_unwind(AssertUnwindSafe(|| self.turn_of(&mut sequence))).unwrap_or_else(|_| {
-            Err(Error::internal("The computation panicked; this request failed, the model goes on. Please report it."))
-        });
-        match result {
-            Ok(After::Stays) => {
-                self.sequences.push(sequence);
-                let last = self.sequences.len() - 1;
-                self.sequences.swap(at, last);
-            }
-            Ok(After::Ended) => {
-                self.turn = at;
-                self.leave(sequence);
-            }
-            Err(error) => {
-                // After a panic nobody knows what the blocks hold.
-                if error.code() == Code::Internal {
-                    sequence.kv = 0;
-                }
-                let error = if self.parts.closing.is_set() { Error::closed("The model was closed.") } else { error };
-                self.parts.log.write(Level::Debug, format_args!("a request ended with {}", error.code()));
-                sequence.fail(error);
-                self.leave(sequence);
-            }
-        }
-    }
-
-    fn turn_of(&mut self, sequence: &mut Sequence) -> Result<After> {
+    /// What a sequence needs done before it can compute, or instead.
+    fn tend(&mut self, sequence: &mut Sequence) -> Result<After> {
         sequence.stop.check()?;
-        match sequence.phase {
-            Phase::Waiting => self.admit(sequence),
-            Phase::Running => match sequence.fed.take() {
-                Some(fed) => self.feed(sequence, fed),
-                None => self.advance(sequence),
-            },
-            Phase::Queued | Phase::Paused | Phase::Asked => Ok(After::Stays),
+        match (sequence.phase, sequence.fed.take()) {
+            (Phase::Waiting, _) => self.admit(sequence),
+            (Phase::Running, Some(fed)) => self.feed(sequence, fed),
+            _ => Ok(After::Stays),
         }
     }
 
@@ -313,72 +288,6 @@ impl Scheduler {
         Ok(id)
     }
 
-    /// Computes the next chunk; at the last token, what was asked for.
-    fn advance(&mut self, sequence: &mut Sequence) -> Result<After> {
-        if !sequence.started {
-            sequence.started = true;
-            sequence.tell(Event::Start { warnings: self.start_warnings(sequence) });
-        }
-        self.lengthen(sequence);
-        let rows = (sequence.tokens.len() - sequence.kv).min(CHUNK);
-        while sequence.blocks.len() < blocks_for(sequence.kv + rows) {
-            let id = self.take_block()?;
-            sequence.blocks.push(id);
-        }
-        self.fill(sequence, rows);
-        let began = Instant::now();
-        {
-            // The pool's workers are this model's for the whole of it, if no other waits for them.
-            let _turn = wick_kernels::Turn::begin();
-            self.parts.program.run(&self.batch, &mut self.outputs, &sequence.stop)?;
-        }
-        sequence.kv += rows;
-        let done = sequence.kv == sequence.tokens.len();
-        match &mut sequence.work {
-            Work::Generate { answer, .. } => {
-                answer.prefilled(rows, began.elapsed().as_secs_f64() * 1e3);
-                if done { self.sample(sequence) } else { Ok(After::Stays) }
-            }
-            Work::Evaluate { logits, reply, .. } => {
-                logits.extend_from_slice(&self.outputs.logits);
-                if !done {
-                    return Ok(After::Stays);
-                }
-                if let Some(reply) = reply.take() {
-                    reply(Ok(std::mem::take(logits)));
-                }
-                Ok(After::Ended)
-            }
-            Work::Prepare(_) if !done => Ok(After::Stays),
-            Work::Prepare(reply) => {
-                let usage = Usage {
-                    prompt_tokens: sequence.prompt_tokens as u32,
-                    cached_tokens: sequence.cached_tokens as u32,
-                    completion_tokens: 0,
-                    reasoning_tokens: 0,
-                };
-                if let Some(reply) = reply.take() {
-                    reply(Ok(usage));
-                }
-                Ok(After::Ended)
-            }
-        }
-    }
-
-    /// Once it is a long one a sequence is computed from its beginning again: what it has was turned as that of a short one.
-    fn lengthen(&mut self, sequence: &mut Sequence) {
-        if sequence.long || sequence.tokens.len() <= self.parts.long_over {
-            return;
-        }
-        self.parts.log.write(
-            Level::Info,
-            format_args!("a sequence outgrew {} tokens, and is computed again as a long one", self.parts.long_over),
-        );
-        sequence.long = true;
-        sequence.blocks.drain(..).for_each(|id| self.parts.blocks.release(id));
-        sequence.kv = 0;
-    }
-
     fn start_warnings(&self, sequence: &Sequence) -> Vec<Warning> {
         let mut warnings = self.parts.warnings.clone();
         if let Work::Generate { max_tokens: Some(max), overflow: Overflow::Error, .. } = &sequence.work {
@@ -395,33 +304,16 @@ impl Scheduler {
         warnings
     }
 
-    /// The batch of the sequence's next `rows` tokens.
-    fn fill(&mut self, sequence: &Sequence, rows: usize) {
-        let (from, to) = (sequence.kv, sequence.kv + rows);
-        self.batch.rows.clear();
-        self.batch.rows.extend((from..to).map(|n| Row { input: Input::Token(sequence.tokens[n]), position: n as u32 }));
-        self.batch.spans.clear();
-        self.batch.spans.push(Span { rows: 0..rows, cached: from, blocks: sequence.blocks.clone(), long: sequence.long });
-        self.batch.wanted.clear();
-        let last = |n: usize| (n + 1 == sequence.tokens.len()).then_some(n - from);
-        match &sequence.work {
-            Work::Generate { .. } => self.batch.wanted.extend((from..to).filter_map(last).map(logits_of)),
-            Work::Prepare(_) => {}
-            Work::Evaluate { positions, .. } => {
-                let chosen = positions.iter().map(|&n| n as usize).filter(|n| (from..to).contains(n));
-                self.batch.wanted.extend(chosen.map(|n| logits_of(n - from)));
-            }
-        }
-    }
-
-    fn sample(&mut self, sequence: &mut Sequence) -> Result<After> {
+    /// The next token of an answer, whose logits these are.
+    fn sample(&mut self, sequence: &mut Sequence, logits: Range<usize>) -> Result<After> {
         let Work::Generate { answer, writer, .. } = &mut sequence.work else { return Ok(After::Stays) };
-        if let Some(token) = answer.ask(&mut self.outputs.logits)? {
+        let logits = &mut self.outputs.logits[logits];
+        if let Some(token) = answer.ask(logits)? {
             writer.push(Event::Token { token });
             sequence.phase = Phase::Asked;
             return Ok(After::Stays);
         }
-        let (id, end) = answer.next(&mut self.outputs.logits, &mut |event| writer.push(event))?;
+        let (id, end) = answer.next(logits, &mut |event| writer.push(event))?;
         sequence.tokens.push(id);
         self.settle(sequence, end)
     }
@@ -492,10 +384,6 @@ fn turn_of_chat(sequence: &Sequence) -> Option<Turn> {
     let (answer, said) = answer.said()?;
     let ids = sequence.tokens.get(..sequence.prompt_tokens + said)?.to_vec();
     Some(Turn { rendered, answer, ids })
-}
-
-fn logits_of(row: usize) -> Wanted {
-    Wanted { row, want: Want::Logits }
 }
 
 #[cfg(test)]
