@@ -3,16 +3,12 @@
 
 use std::ops::Range;
 
-use wick_kernels::Pool;
+use wick_kernels::{Pool, SMALL};
 
 /// How many threads this thread computes with, its own included: those of [`Pool::of_thread`].
 pub fn threads() -> usize {
     Pool::of_thread().threads()
 }
-
-/// Work that is not worth waking the pool for, in multiply-adds: some 40 µs on one core. Waking it costs 2 on a quiet machine
-/// and a time slice on a busy one, so a small model computes on one thread.
-const SMALL: usize = 1 << 19;
 
 /// Calls `f` for ranges that together cover `0 .. items` once, on all threads when there is enough to do: `work` is the
 /// multiply-adds of all items. Within `f` this computes on one thread.

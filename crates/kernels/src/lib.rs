@@ -16,5 +16,5 @@ pub mod rows;
 pub use activations::{Activations, Grid, RowsToSet};
 pub use cores::{Cores, MOST_THREADS, default_threads};
 pub use isa::Isa;
-pub use pool::{Pool, Turn};
+pub use pool::{Pool, SMALL, Turn};
 pub use product::{grid, known, product};

@@ -20,7 +20,7 @@ use std::ops::Range;
 
 use wick_spec::Stop;
 
-use crate::{Isa, Pool};
+use crate::{Isa, Pool, SMALL};
 pub use kv::{Cache, KvLayout, KvType, POSITIONS, write};
 use plan::{Task, plan};
 use task::Call;
@@ -59,10 +59,6 @@ pub struct AttentionScratch {
     tasks: Vec<Task>,
     parts: Vec<f32>,
 }
-
-/// Work that is not worth waking the pool for, in multiply-adds: some 20 µs on one core. Waking it costs 2 on a quiet machine and a
-/// time slice on a busy one.
-const SMALL: usize = 1 << 19;
 
 /// Attention of the rows of `sequences`, which come in order and do not overlap, over all tokens up to their own, which the cache
 /// holds: `out`, `q`: (t, h, d). `sinks` has a logit for each head that takes part in the softmax's sum and has no value (Xiao et

@@ -16,6 +16,10 @@ use workers::Workers;
 
 use crate::cores::{Cores, default_threads};
 
+/// Work that is not worth waking the workers for, in multiply-adds: some 20 to 40 µs on one core. Waking them costs 2 on a quiet
+/// machine and a time slice on a busy one, so a small model computes on one thread.
+pub const SMALL: usize = 1 << 19;
+
 /// Threads that compute together: the caller and workers, which other pools may use in their turn.
 #[derive(Clone, Copy)]
 pub struct Pool {

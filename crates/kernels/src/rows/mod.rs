@@ -7,10 +7,12 @@ mod gate;
 mod math;
 mod norm;
 mod rope;
+mod softmax;
 
 pub use gate::{gelu_times, silu_times, softcap};
 pub use norm::{add, rms_norm, rms_norm_in_place, scale};
 pub use rope::{rotate_interleaved, rotate_neox};
+pub use softmax::{exp_sum, max};
 
 /// Defines `fn name(isa, …)` as a dispatch to its body with `FMA` true or false, a constant the body may hand to
 /// [`math::madd`].

@@ -6,11 +6,11 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
+use wick_kernels::rows;
 use wick_spec::Stop;
 
 use super::product::{View, product};
 use super::rows::isa;
-use super::simd;
 use crate::candle::kv::runs;
 use crate::pool::{Shared, each};
 
@@ -164,8 +164,8 @@ impl<'a> Call<'a> {
             let (row, ahead) = row.split_at_mut(visible.len());
             behind.fill(0.0);
             ahead.fill(0.0);
-            softcap.iter().for_each(|&cap| wick_kernels::rows::softcap(isa(), row, cap));
-            *sum = simd::exp_sum(row, simd::max(row));
+            softcap.iter().for_each(|&cap| rows::softcap(isa(), row, cap));
+            *sum = rows::exp_sum(isa(), row, rows::max(isa(), row));
         }
         for (slot, run) in runs(sequence.blocks, seen.clone()) {
             let weights = View { values: &scratch.scores[run.start - seen.start..], row: n, column: 1 };
