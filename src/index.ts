@@ -1,8 +1,8 @@
 /** wick: models in this process and behind providers, through one typed stream. This file is the public surface. */
 export { isWickError, WickError } from './errors/index.js'
 export type { WickErrorCode, WickErrorOptions } from './errors/index.js'
-export { generate, presets } from './generate/index.js'
-export type { Answer, GenerateOptions, GenerateResult, Preset } from './generate/index.js'
+export { generate, generateMany, presets } from './generate/index.js'
+export type { Answer, GenerateManyOptions, GenerateOptions, GenerateResult, ManyResult, Preset } from './generate/index.js'
 export { convert, load, machine, quantize, support, weightsDtypes } from './local/index.js'
 export type {
   AbortOptions,

@@ -1,5 +1,5 @@
 import { expectTypeOf, test } from 'vitest'
-import { generate, type GenerateResult, isWickError, load, type LocalModel, type LocalReasoning, Run, type StreamPart, type TokenAnswer, type TokenGenerator, type ToolCall, type WickError } from '../../src/index.js'
+import { generate, generateMany, type GenerateOptions, type GenerateResult, isWickError, load, type LocalModel, type LocalReasoning, type ManyResult, Run, type StreamPart, type TokenAnswer, type TokenGenerator, type ToolCall, type WickError } from '../../src/index.js'
 
 const model = {} as LocalModel
 
@@ -78,6 +78,20 @@ test('tokens are fed through next', () => {
   expectTypeOf(tokens.next).parameters.toEqualTypeOf<[] | [TokenAnswer]>()
   // @ts-expect-error nothing to continue
   model.tokens({ sampling: { temperature: 0 } })
+})
+
+test('many requests give results or errors', () => {
+  const run = generateMany({ requests: [{ model, prompt: 'Hi' }], concurrency: 4 })
+  expectTypeOf(run).toEqualTypeOf<Run<ManyResult, ManyResult[]>>()
+  generateMany({ requests: {} as AsyncIterable<GenerateOptions> })
+  // @ts-expect-error nothing to continue
+  generateMany({ requests: [{ model }] })
+  // @ts-expect-error a string is no request
+  generateMany({ requests: 'Hi' })
+  const one = {} as ManyResult
+  expectTypeOf(one.index).toBeNumber()
+  if (one.result) expectTypeOf(one.result).toEqualTypeOf<GenerateResult>()
+  else expectTypeOf(one.error).toBeUnknown()
 })
 
 test('load gives a model', () => {
