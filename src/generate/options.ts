@@ -188,7 +188,7 @@ function chain(name: string, value: unknown): void {
 
 /** The request that checked options make; answer `index` of `n` has a seed of its own. */
 export function toRequest(options: GenerateOptions, index: number): LanguageRequest {
-  const { maxTokens, stop, ignoreEnd, overflow, onToken, reasoning } = options
+  const { maxTokens, stop, ignoreEnd, overflow, onToken, reasoning, n } = options
   const { seed, ...sampling } = toSampling(options)
   return {
     prompt: toPrompt(options),
@@ -199,6 +199,7 @@ export function toRequest(options: GenerateOptions, index: number): LanguageRequ
     ...(overflow !== undefined && { overflow }),
     ...(onToken !== undefined && { onToken: (token: SampledToken) => onToken(token, index) }),
     ...(reasoning?.budgetTokens !== undefined && { reasoningBudgetTokens: reasoning.budgetTokens }),
+    ...((n ?? 1) > 1 && { alternative: index }),
   }
 }
 

@@ -8,12 +8,13 @@ import { check } from '../errors/index.js'
 import type { LanguageModel, LanguageRequest, Prompt, RawPrompt, StreamPart, Usage } from '../spec/index.js'
 import { onAbort } from '../stream/index.js'
 import { type Addon, openAddon } from './addon.js'
+import { type Opened, streamParts } from './answer.js'
 import { type LocalModelInfo, modelInfo } from './info.js'
 import type { NativeCancel, NativeModel, NativeOutcome } from './native.js'
 import { unwrap } from './outcome.js'
 import { shortening } from './overflow.js'
 import { ids, nativePrompt, nativeRequest } from './request.js'
-import { type Opened, streamParts } from './session.js'
+import { beginSession, type LocalSession, type SessionOptions } from './session.js'
 import { sampledTokens, type TokenGenerator, type TokensRequest } from './tokens.js'
 
 /** How a text becomes tokens. */
@@ -144,6 +145,11 @@ export class LocalModel implements LanguageModel {
     const { sampling = {}, ...rest } = request
     const asked: LanguageRequest = { ...rest, sampling, onToken: () => {} }
     return sampledTokens(() => this.#open(asked), options.signal ?? new AbortController().signal)
+  }
+
+  /** A conversation that keeps what was said, and forks in no time. It needs no release. */
+  session(options: SessionOptions = {}): LocalSession {
+    return beginSession(this, { open: (request) => this.#open(request) }, options)
   }
 
   /** Ends all its work with `closed` and frees its memory; resolves when that is done. */

@@ -6,8 +6,7 @@
  */
 import { WickError } from '../errors/index.js'
 import type { InfillPrompt, Message, Overflow, OverflowInfo, Prompt, RawPrompt, ShortenConversation } from '../spec/index.js'
-import { nativePrompt } from './request.js'
-import type { FullWindow, Shorten, Shorter } from './session.js'
+import type { FullWindow, Shorten, Shorter } from './answer.js'
 
 /** Counts what a prompt is in tokens. */
 export interface Counter {
@@ -32,7 +31,7 @@ export function shortening(prompt: Prompt, overflow: Overflow | undefined, count
     const shorter = overflow === 'shift' ? shiftTurns(messages, window, count) : await ask(overflow, messages, window, count)
     const note = `The window of ${window.contextTokens} tokens was full: of ${messages.length} messages ${shorter.length} were kept.`
     messages = shorter
-    return { prompt: nativePrompt({ ...prompt, messages }), note }
+    return { prompt: { ...prompt, messages }, note }
   }
 }
 
@@ -87,7 +86,7 @@ function shiftRaw(prompt: RawPrompt, window: FullWindow, counter: Counter): Shor
   if (wanted > room(window) || wanted >= window.promptTokens) throw tooLong(window, 'with nothing left to drop')
   const rest = [...tokens.slice(0, kept), ...tokens.slice(tokens.length - (wanted - kept))]
   const note = `The window of ${window.contextTokens} tokens was full: of ${tokens.length} tokens ${rest.length} were kept.`
-  return { prompt: nativePrompt({ tokens: rest }), note }
+  return { prompt: { tokens: rest }, note }
 }
 
 /** How finely the text around a gap is cut. */
@@ -106,7 +105,7 @@ function shiftGap(prompt: InfillPrompt, window: FullWindow, count: (prompt: Infi
   const tokens = count(shorter)
   if (tokens > room(window)) throw tooLong(window, 'with nothing left around the gap')
   const note = `The window of ${window.contextTokens} tokens was full: of ${window.promptTokens} tokens around the gap ${tokens} were kept.`
-  return { prompt: nativePrompt(shorter), note }
+  return { prompt: shorter, note }
 }
 
 function firstOf(text: string, share: number): string {

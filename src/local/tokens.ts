@@ -4,10 +4,10 @@
  */
 import type { AnswerEnd, LanguageRequest, SampledToken, SamplingOptions, TokenAnswer } from '../spec/index.js'
 import { onAbort } from '../stream/index.js'
-import { answerToken, end, events, type Opened, resume, sampled } from './session.js'
+import { answerToken, end, events, type Opened, resume, sampled } from './answer.js'
 
 /** What `tokens` is asked for: a request as `generate` makes it, with every sampling option optional. */
-export interface TokensRequest extends Omit<LanguageRequest, 'sampling' | 'onToken'> {
+export interface TokensRequest extends Omit<LanguageRequest, 'sampling' | 'onToken' | 'alternative'> {
   readonly sampling?: SamplingOptions | undefined
 }
 

@@ -84,4 +84,6 @@ export interface LanguageRequest {
   readonly onToken?: OnToken
   /** Most tokens of the model's thought, ≥ 0; absent: no limit. */
   readonly reasoningBudgetTokens?: number
+  /** Which of several answers to the prompt this is, from 0; absent: the only one. */
+  readonly alternative?: number
 }

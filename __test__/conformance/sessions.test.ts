@@ -1,0 +1,67 @@
+/** Sessions on real models: what they keep, and that they compute it once. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { generate, type GenerateOptions, type LocalModel, type LocalSession } from '../../src/index.js'
+import { failure, read } from './parts.js'
+import { ember, subjects } from './subjects.js'
+
+/** An answer of exactly `count` tokens. */
+const say = (session: LocalSession, prompt: string, count = 12, options: Partial<GenerateOptions> = {}) =>
+  generate({ model: session, prompt, temperature: 0, maxTokens: count, ignoreEnd: true, ...options } as GenerateOptions)
+
+describe.each(subjects)('$name', ({ open }) => {
+  let model: LocalModel
+
+  // A template that any of them can be asked by.
+  const chatTemplate = '{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}'
+
+  beforeAll(async () => {
+    model = await open({ chatTemplate, contextTokens: 512 })
+  })
+  afterAll(() => model.close())
+
+  it('says what the same messages say by hand', async () => {
+    const session = model.session({ messages: [{ role: 'system', content: 'Be brief.' }] })
+    const texts = [(await say(session, 'One.').collect()).text, (await say(session, 'Two.').collect()).text]
+    const messages = [{ role: 'system' as const, content: 'Be brief.' }, { role: 'user' as const, content: 'One.' }]
+    const first = await generate({ model, messages, temperature: 0, maxTokens: 12, ignoreEnd: true }).collect()
+    const more = [...messages, { role: 'assistant' as const, content: first.text }, { role: 'user' as const, content: 'Two.' }]
+    const second = await generate({ model, messages: more, temperature: 0, maxTokens: 12, ignoreEnd: true }).collect()
+    expect(texts).toEqual([first.text, second.text])
+    expect(session.messages).toEqual([...more, { role: 'assistant', content: second.text }])
+  })
+
+  it('is as it was after a run that was aborted in the middle', async () => {
+    const session = model.session()
+    await say(session, 'One.').collect()
+    const before = session.messages
+    const controller = new AbortController()
+    const { error } = await read(say(session, 'Two.', 400, { signal: controller.signal }), (_, count) => count === 4 && controller.abort('mine'))
+    expect(error).toBe('mine')
+    expect(session.messages).toBe(before)
+    const expected = await say(session.fork(), 'Three.').collect()
+    expect((await say(session, 'Three.').collect()).text).toBe(expected.text)
+  })
+
+  it("forgets with 'shift' what no longer fits, and goes on", async () => {
+    const small = await open({ chatTemplate, contextTokens: 128 })
+    const session = small.session()
+    for (let turn = 0; turn < 8; turn += 1) await say(session, `Turn ${turn}.`, 24, { overflow: 'shift' }).collect()
+    expect(session.messages.length).toBeLessThan(16)
+    expect(session.messages.at(-2)).toEqual({ role: 'user', content: 'Turn 7.' })
+    expect(session.countTokens()).toBeLessThanOrEqual(128 + 24)
+    await small.close()
+    expect(await failure(say(session, 'Still there?').collect())).toMatchObject({ code: 'closed' })
+  })
+})
+
+describe('ember, in a session', () => {
+  it('computes nothing of an earlier turn again, and nothing of it twice for its forks', async () => {
+    const model = await ember.open()
+    const session = model.session()
+    const first = await generate({ model: session, prompt: 'Tell me about the lighthouse.', temperature: 0 }).collect()
+    const known = first.usage.promptTokens + first.usage.completionTokens - 1
+    const runs = [session.fork(), session.fork(), session].map((branch) => generate({ model: branch, prompt: 'Thank you.', temperature: 0, maxTokens: 20 }).collect())
+    for (const { usage } of await Promise.all(runs)) expect(usage.cachedTokens).toBeGreaterThanOrEqual(known)
+    await model.close()
+  })
+})

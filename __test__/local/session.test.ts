@@ -1,0 +1,235 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { generate, type GenerateOptions, isWickError, load, type LocalSession, type Message, type SessionOptions } from '../../src/index.js'
+import { replaceAddon } from '../../src/local/addon.js'
+import type { NativePrompt } from '../../src/local/native.js'
+import { delta, failure, finish, full, saying, ScriptedModel, scriptedAddon, start, type Step, thought, usage } from './scripted-addon.js'
+
+afterEach(() => replaceAddon(undefined))
+
+const user = (content: string): Message => ({ role: 'user', content })
+const assistant = (content: string): Message => ({ role: 'assistant', content })
+
+async function talking(scripts: Step[][], options?: SessionOptions) {
+  const native = new ScriptedModel(scripts)
+  replaceAddon(scriptedAddon(native))
+  const model = await load('m')
+  return { native, model, session: model.session(options) }
+}
+
+const say = (session: LocalSession, prompt: string, options: Partial<GenerateOptions> = {}) => generate({ model: session, prompt, ...options } as GenerateOptions)
+
+/** What the engine was given, `role: content` each. */
+function heard(prompt: NativePrompt | undefined): string[] {
+  if (prompt?.type !== 'Chat') throw new Error('not a conversation')
+  return (JSON.parse(prompt.messages) as Message[]).map(({ role, content }) => `${role}: ${String(content)}`)
+}
+
+const invalid = (error: unknown) => isWickError(error, 'invalid-request')
+const busy = (error: unknown) => isWickError(error, 'busy')
+
+describe('a session', () => {
+  it('is a language model that keeps what was said', async () => {
+    const { session, native, model } = await talking([saying('A'), saying('B')], { messages: [{ role: 'system', content: 'S' }] })
+    expect(session).toMatchObject({ kind: 'language', provider: 'local', id: 'scripted.gguf', model })
+    expect((await say(session, 'one').collect()).text).toBe('A')
+    expect((await say(session, 'two').collect()).text).toBe('B')
+    expect(native.requests.map(({ prompt }) => heard(prompt))).toEqual([
+      ['system: S', 'user: one'],
+      ['system: S', 'user: one', 'assistant: A', 'user: two'],
+    ])
+    expect(session.messages).toEqual([{ role: 'system', content: 'S' }, user('one'), assistant('A'), user('two'), assistant('B')])
+  })
+
+  it('takes messages as what is new, and none where all was appended', async () => {
+    const { session, native } = await talking([saying('A')])
+    const call = { role: 'assistant' as const, content: [{ type: 'tool-call' as const, toolCallId: '1', toolName: 'weather', input: {} }] }
+    const result = { role: 'tool' as const, content: [{ type: 'tool-result' as const, toolCallId: '1', toolName: 'weather', output: 'rain' }] }
+    await generate({ model: session, messages: [user('one'), assistant('A'), user('two')] }).collect()
+    session.append([call, result])
+    await generate({ model: session, messages: [] }).collect()
+    expect(heard(native.requests[1]?.prompt)).toHaveLength(6)
+    expect(session.messages.slice(4)).toEqual([call, result, assistant('A')])
+  })
+
+  it('means a system message that is given with each prompt once', async () => {
+    const { session, native } = await talking([saying('A')])
+    await say(session, 'one', { system: 'S' }).collect()
+    await say(session, 'two', { system: 'S' }).collect()
+    await say(session, 'three', { system: 'T' }).collect()
+    expect(heard(native.requests[2]?.prompt)).toEqual(['system: S', 'user: one', 'assistant: A', 'user: two', 'assistant: A', 'system: T', 'user: three'])
+  })
+
+  it('remembers the prefix of an answer, its thought and its calls', async () => {
+    const { session } = await talking([[[start, thought('Hm'), thought('.'), delta(' so'), finish()], null], saying()])
+    await say(session, 'one', { responsePrefix: 'Well,' }).collect()
+    expect(session.messages[1]).toEqual({ role: 'assistant', content: [{ type: 'reasoning', text: 'Hm.' }, { type: 'text', text: 'Well, so' }] })
+    await say(session, 'two').collect()
+    expect(session.messages[3]).toEqual(assistant(''))
+  })
+
+  it('hands every option on with the whole conversation', async () => {
+    const { session, native } = await talking([saying('A')])
+    await say(session, 'one', { temperature: 0, maxTokens: 3, stop: 'x', templateVariables: { a: 1 }, reasoning: { enabled: false } }).collect()
+    expect(native.requests[0]).toMatchObject({ sampling: { temperature: 0 }, maxTokens: 3, stop: ['x'], prompt: { variables: '{"a":1}', thinking: false } })
+  })
+
+  it('counts tokens, of finished answers and of what it would take', async () => {
+    const { session } = await talking([saying('A')])
+    expect(session.countTokens()).toBe(0)
+    await say(session, 'one').collect()
+    await say(session, 'two').collect()
+    expect(session.usage).toEqual({ promptTokens: 2 * usage.promptTokens, cachedTokens: 0, completionTokens: 2 * usage.completionTokens, reasoningTokens: 0 })
+    expect(session.countTokens()).toBe('oneAtwoA'.length)
+    expect(session.countTokens('more')).toBe('oneAtwoAmore'.length)
+    expect(session.countTokens({ messages: [user('mo')] })).toBe('oneAtwoAmo'.length)
+  })
+
+  it('holds the answer when finish is seen, also by who reads no further', async () => {
+    const { session } = await talking([saying('A')])
+    for await (const part of say(session, 'one')) if (part.type === 'finish') break
+    expect(session.messages).toEqual([user('one'), assistant('A')])
+    const parts = say(session, 'two')[Symbol.asyncIterator]()
+    for (let step = await parts.next(); step.value?.type !== 'finish'; step = await parts.next());
+    expect((await say(session, 'three').collect()).text).toBe('A')
+    await parts.return?.()
+    expect(session.messages).toHaveLength(6)
+  })
+})
+
+describe('a run that does not finish leaves the session as it was', () => {
+  const cases: Array<[string, Step[], (session: LocalSession) => Promise<unknown>]> = [
+    ['fails', [[start, delta('a')], failure('io')], (session) => say(session, 'two').collect()],
+    ['is aborted', [[start, delta('a')], 'wait'], (session) => say(session, 'two', { signal: AbortSignal.timeout(5) }).collect()],
+    ['is aborted before', saying('a'), (session) => say(session, 'two', { signal: AbortSignal.abort() }).collect()],
+    ['is left', [[start, delta('a')], 'wait'], async (session) => {
+      for await (const part of say(session, 'two')) if (part.type === 'text-delta') break
+      throw new Error('left')
+    }],
+    ['is refused', saying('a'), (session) => generate({ model: session, messages: [{ role: 'secret' } as unknown as Message] }).collect()],
+    ['shortens, and fails then', [[full(0, 64, 94)], failure('io')], (session) => say(session, 'x'.repeat(30), { overflow: 'shift' }).collect()],
+  ]
+  it.each(cases)('when it %s', async (_, steps, run) => {
+    const { session } = await talking([saying('A'), saying('B'), steps, saying('C')])
+    await say(session, 'zero').collect()
+    await say(session, 'one').collect()
+    const before = session.messages
+    await expect(run(session)).rejects.toBeDefined()
+    expect(session.messages).toBe(before)
+    // Where the engine was not asked, the script is still there.
+    await say(session, 'three', { overflow: 'shift' }).collectOrElse(() => undefined)
+    await say(session, 'four').collect()
+    expect(session.messages.slice(0, 4)).toEqual(before)
+  })
+})
+
+describe('one run at a time', () => {
+  it('a second is busy while one is being answered, and so is append', async () => {
+    const { session, native } = await talking([[[start, delta('a')], 'wait']])
+    const parts = say(session, 'one')[Symbol.asyncIterator]()
+    await parts.next()
+    await expect(say(session, 'two').collect()).rejects.toSatisfy(busy)
+    await expect(say(session, 'two').collect()).rejects.toThrow('fork the session')
+    expect(() => session.append([user('two')])).toThrow('fork the session')
+    expect(native.requests).toHaveLength(1)
+    await parts.return?.()
+    session.append([user('two')])
+    expect(session.messages).toEqual([user('two')])
+  })
+
+  it('and one answer: several are invalid-request', async () => {
+    const { session, native } = await talking([saying('A')])
+    await expect(say(session, 'one', { n: 2 }).collect()).rejects.toSatisfy(invalid)
+    expect(native.requests).toEqual([])
+    expect((await say(session, 'one', { n: 1 }).collect()).text).toBe('A')
+  })
+
+  it('a run that was never read holds nothing up', async () => {
+    const { session } = await talking([saying('A')])
+    say(session, 'one')
+    expect((await say(session, 'two').collect()).text).toBe('A')
+  })
+})
+
+describe('a fork', () => {
+  it('has the same past and a future of its own', async () => {
+    const { session, native } = await talking([saying('A'), saying('B'), saying('C')])
+    await say(session, 'one').collect()
+    const fork = session.fork()
+    expect(fork.messages).toBe(session.messages)
+    await say(session, 'two').collect()
+    await say(fork, 'three').collect()
+    expect(session.messages.slice(2)).toEqual([user('two'), assistant('B')])
+    expect(fork.messages).toEqual([user('one'), assistant('A'), user('three'), assistant('C')])
+    expect(heard(native.requests[2]?.prompt)).toEqual(['user: one', 'assistant: A', 'user: three'])
+    expect(fork.usage).toEqual(session.usage)
+  })
+
+  it('of a session that is answering is of the past before, and can answer at once', async () => {
+    const { session } = await talking([[[start], 'wait'], saying('B')])
+    const parts = say(session, 'one')[Symbol.asyncIterator]()
+    await parts.next()
+    const fork = session.fork()
+    expect((await say(fork, 'two').collect()).text).toBe('B')
+    expect(fork.messages).toEqual([user('two'), assistant('B')])
+    await parts.return?.()
+  })
+})
+
+describe('a full window', () => {
+  // A token is a letter: 4 + 2 × (10 + 10) + 10 = 54 tokens at the third question.
+  const past: Message[] = [{ role: 'system', content: 'SYST' }, user('question 0'), assistant('answer   0'), user('question 1'), assistant('answer   1')]
+
+  it("with 'shift': the session holds what the model last saw, and the answer", async () => {
+    const { session, native } = await talking([[[full(0, 48, 54)], [start, delta('a')], [full(12, 48, 40)], [delta('b'), finish()], null], saying('c')], { messages: past })
+    await say(session, 'question 2', { overflow: 'shift' }).collect()
+    expect(native.sessions[0]?.resumed.map(heard)).toEqual([
+      ['system: SYST', 'user: question 1', 'assistant: answer   1', 'user: question 2'],
+      ['system: SYST', 'user: question 2'],
+    ])
+    expect(session.messages).toEqual([{ role: 'system', content: 'SYST' }, user('question 2'), assistant('ab')])
+    await say(session, 'next').collect()
+    expect(heard(native.requests[1]?.prompt)).toEqual(['system: SYST', 'user: question 2', 'assistant: ab', 'user: next'])
+  })
+
+  it('with a function: it gets the whole conversation, and its messages are the conversation from there', async () => {
+    const { session } = await talking([[[full(0, 48, 54)], [start, delta('a'), finish()], null]], { messages: past })
+    await say(session, 'question 2', { overflow: (messages) => messages.slice(-1) }).collect()
+    expect(session.messages).toEqual([user('question 2'), assistant('a')])
+  })
+
+  it('dropped in a session is not dropped in its forks', async () => {
+    const { session } = await talking([[[full(0, 48, 54)], [start, finish()], null]], { messages: past })
+    const fork = session.fork()
+    await say(session, 'question 2', { overflow: 'shift' }).collect()
+    expect(fork.messages).toEqual(past)
+  })
+})
+
+describe('what a session refuses', () => {
+  it.each<[string, (session: LocalSession) => unknown]>([
+    ['messages must be an array with at least one', (session) => session.append([])],
+    ['messages[0].role must be one of', (session) => session.append([{ role: 'secret' } as unknown as Message])],
+    ['messages must be an array', (session) => session.append('secret' as unknown as Message[])],
+    ['messages must be an array', (session) => session.model.session({ messages: 'secret' as unknown as Message[] })],
+    ['session has no option "system"', (session) => session.model.session({ system: 'secret' } as SessionOptions)],
+    ['A session is a conversation', (session) => generate({ model: session, infill: { prefix: 'secret', suffix: '' } }).collect()],
+    ['messages must be an array', (session) => generate({ model: session, messages: 'secret' as unknown as Message[] }).collect()],
+    ['messages must be an array with at least one', (session) => generate({ model: session, messages: [] }).collect()],
+  ])('%s', async (message, act) => {
+    const { session, native } = await talking([saying('A')])
+    const error: unknown = await Promise.resolve().then(() => act(session)).catch((error: unknown) => error)
+    expect(error).toSatisfy(invalid)
+    expect(String(error)).toContain(message)
+    expect(String(error)).not.toContain('secret')
+    expect(session.messages).toEqual([])
+    expect(native.requests).toEqual([])
+  })
+
+  it('after its model has closed: an answer; what was said can still be read', async () => {
+    const { session, model } = await talking([saying('A')])
+    await say(session, 'one').collect()
+    await model.close()
+    await expect(say(session, 'two').collect()).rejects.toSatisfy((error) => isWickError(error, 'closed'))
+    expect(session.messages).toHaveLength(2)
+  })
+})
