@@ -31,8 +31,10 @@ pub struct Span {
     /// Tokens of the sequence whose keys and values are there already: row `i` of the span is token `cached + i`, and sees
     /// the tokens up to itself.
     pub cached: usize,
-    /// The sequence's blocks: token n is at place `n % BLOCK` of block `blocks[n / BLOCK]`. Long enough for the last row.
-    pub blocks: Vec<u32>,
+    /// The sequence's blocks, a table for each of [`crate::State::groups`]: token n is at place `n % BLOCK` of block
+    /// `blocks[group][n / BLOCK]`. Long enough for the last row. In a group with window w the entries before that of token
+    /// `(cached + 1).saturating_sub(w)` are not looked at, and may be anything.
+    pub blocks: Vec<Vec<u32>>,
     /// Whether all of its rows turn as those of long sequences do, where a step's rotation tells them apart
     /// ([`crate::LongRope`]). What is cached must have been computed with the same.
     pub long: bool,

@@ -11,7 +11,7 @@ use wick_spec::{Error, Result};
 use wick_weights::Tensor;
 use wick_weights::{DType, TensorInfo, Tensors};
 
-use crate::{Attention, BLOCK, Batch, HeadNorm, Input, Linear, Mlp, Norm, NormOver, Plan, Span, Step};
+use crate::{Attention, BLOCK, Batch, HeadNorm, Input, Linear, Mlp, Norm, NormOver, Plan, Span, State, Step};
 
 /// What a step does with a weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,18 +231,18 @@ fn info<'t>(tensors: &'t dyn Tensors, name: &str) -> Result<&'t TensorInfo> {
 }
 
 /// What a batch may refer to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+#[derive(Clone, Copy)]
+pub(crate) struct Limits<'a> {
     /// Rows of the embedding table: ids are less.
     pub(crate) ids: usize,
     /// e.
     pub(crate) hidden: usize,
-    /// Blocks of keys and values there are now.
-    pub(crate) blocks: usize,
+    /// The keys and values there are now.
+    pub(crate) state: &'a dyn State,
 }
 
 /// Holds a batch to what there is. An empty batch is fine.
-pub(crate) fn check_batch(batch: &Batch, limits: Limits) -> Result<()> {
+pub(crate) fn check_batch(batch: &Batch, limits: Limits<'_>) -> Result<()> {
     let rows = batch.rows.len();
     if !batch.embeddings.len().is_multiple_of(limits.hidden) {
         return Err(bug(format!("{} embedding values are no rows of {}", batch.embeddings.len(), limits.hidden)));
@@ -265,7 +265,7 @@ pub(crate) fn check_batch(batch: &Batch, limits: Limits) -> Result<()> {
             return Err(bug(format!("span {at} has rows {:?}, row {next} of {rows} is due", span.rows)));
         }
         next = span.rows.end;
-        check_blocks(at, span, limits.blocks)?;
+        check_blocks(at, span, limits.state)?;
     }
     if next != rows {
         return Err(bug(format!("rows {next} to {rows} belong to no span")));
@@ -276,18 +276,67 @@ pub(crate) fn check_batch(batch: &Batch, limits: Limits) -> Result<()> {
     }
 }
 
-fn check_blocks(at: usize, span: &Span, blocks: usize) -> Result<()> {
-    let tokens = span.cached.checked_add(span.rows.len());
-    let needed = tokens.map_or(usize::MAX, |tokens| tokens.div_ceil(BLOCK));
-    let Some(used) = span.blocks.get(..needed) else {
-        return Err(bug(format!("span {at} needs {needed} blocks and has {}", span.blocks.len())));
+/// A table for each group, and in it a block for each token that a row sees or is.
+fn check_blocks(at: usize, span: &Span, state: &dyn State) -> Result<()> {
+    let groups = state.groups();
+    let Some(tokens) = span.cached.checked_add(span.rows.len()) else {
+        return Err(bug(format!("span {at} has {} tokens before its {} rows", span.cached, span.rows.len())));
     };
-    match used.iter().find(|&&block| block as usize >= blocks) {
-        Some(block) => Err(bug(format!("span {at} names block {block} of {blocks}"))),
-        None => Ok(()),
+    if span.blocks.len() != groups.len() {
+        return Err(bug(format!(
+            "span {at} has {} tables of blocks for {} groups of layers",
+            span.blocks.len(),
+            groups.len()
+        )));
     }
+    for (which, (group, table)) in groups.iter().zip(&span.blocks).enumerate() {
+        let (first, needed) = (group.first_seen(span.cached) / BLOCK, tokens.div_ceil(BLOCK));
+        let Some(seen) = table.get(first..needed) else {
+            return Err(bug(format!("span {at} needs {needed} blocks in group {which} and has {}", table.len())));
+        };
+        let there = state.blocks(which);
+        if let Some(block) = seen.iter().find(|&&block| block as usize >= there) {
+            return Err(bug(format!("span {at} names block {block} of {there} in group {which}")));
+        }
+    }
+    Ok(())
 }
 
 fn bug(what: String) -> Error {
     Error::internal(format!("a batch: {what}"))
+}
+
+/// Holds the size that a group is to grow to to what ids, and the places in their blocks, can name.
+pub(crate) fn check_growth(state: &dyn State, group: usize, blocks: usize) -> Result<()> {
+    if group >= state.groups().len() {
+        return Err(Error::internal(format!("growth of group {group} of {}", state.groups().len())));
+    }
+    match u32::try_from(blocks.saturating_mul(BLOCK)) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::invalid_request(format!("{blocks} blocks of {BLOCK} tokens are more than can be numbered."))),
+    }
+}
+
+/// Whether the block is there to be copied, read or written.
+pub(crate) fn check_block(state: &dyn State, group: usize, block: u32) -> Result<()> {
+    let (groups, blocks) = (state.groups().len(), state.blocks(group));
+    if group >= groups || block as usize >= blocks {
+        return Err(Error::internal(format!("block {block} of {blocks} in group {group} of {groups}")));
+    }
+    Ok(())
+}
+
+/// Whether the block is there, and these are as many bytes as it has.
+pub(crate) fn check_bytes(state: &dyn State, group: usize, block: u32, bytes: &[u8]) -> Result<()> {
+    check_block(state, group, block)?;
+    let (size, given) = (state.groups()[group].block, bytes.len() as u64);
+    if given != size {
+        return Err(Error::invalid_request(format!(
+            "A block of keys and values has {size} bytes in this model, and {given} were given. They can be those of the same \
+             model, backend and kvType only."
+        ))
+        .with("blockBytes", size)
+        .with("givenBytes", given));
+    }
+    Ok(())
 }

@@ -13,7 +13,7 @@ mod plan;
 mod pool;
 pub mod reference;
 
-pub use backend::{Backend, Cost, Program, State};
+pub use backend::{Backend, Cost, Group, Program, State};
 pub use batch::{BLOCK, Batch, Input, Outputs, Row, Span, Want, Wanted};
 pub use plan::{
     Activation, Attention, Embed, Head, HeadNorm, Linear, LongRope, Mlp, Norm, NormKind, NormOver, Plan, QueryGrowth, Rope,

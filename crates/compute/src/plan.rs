@@ -232,15 +232,10 @@ pub struct Head {
 
 impl Plan {
     /// The attention steps, in order.
-    pub fn attention(&self) -> impl Iterator<Item = &Attention> {
+    pub fn attention(&self) -> impl Iterator<Item = &Attention> + Clone {
         self.steps.iter().filter_map(|step| match step {
             Step::Attention(attention) => Some(attention.as_ref()),
             _ => None,
         })
-    }
-
-    /// Elements of keys and values that one token keeps, over all layers: 2 · Σ g·d.
-    pub fn kv_width(&self) -> usize {
-        self.attention().map(|a| 2 * a.kv_heads * a.head_dim).sum()
     }
 }

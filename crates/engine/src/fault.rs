@@ -9,13 +9,13 @@ use crate::options::Wrap;
 struct Panics {
     program: Box<dyn Program>,
     calls: usize,
-    /// The first block of the sequence whose fault it is.
+    /// The last block of the sequence whose fault it is: nobody else's.
     culprit: Option<u32>,
 }
 
 impl Program for Panics {
     fn run(&mut self, batch: &Batch, outputs: &mut Outputs, stop: &Stop) -> Result<()> {
-        let last = batch.spans.last().and_then(|span| span.blocks.first().copied());
+        let last = batch.spans.last().and_then(|span| span.blocks.first()?.last().copied());
         if self.culprit.is_some() && batch.spans.len() == 1 {
             // The others are computed in peace meanwhile.
             if last == self.culprit {

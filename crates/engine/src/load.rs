@@ -132,7 +132,8 @@ fn start(
     let cost = backend.cost(plan, tensors, CHUNK)?;
     let asked = options.context_tokens.map(|n| n as usize);
     check_context(asked, info, log)?;
-    let fit = budget(cost, asked, info.trained_context_tokens, machine.available_memory_bytes)?;
+    let fit = budget(&cost, asked, info.trained_context_tokens, machine.available_memory_bytes)?;
+    let block: u64 = cost.groups.iter().map(|group| group.block).sum();
     log.write(
         Level::Info,
         format_args!(
@@ -143,7 +144,7 @@ fn start(
             pool.threads(),
             cost.weights >> 20,
             fit.context,
-            (cost.block * fit.blocks as u64) >> 20
+            (block * fit.blocks as u64) >> 20
         ),
     );
     progress(0, cost.weights);
@@ -164,7 +165,7 @@ fn start(
     info.threads = if backend.name() == "reference" { 1 } else { pool.threads() };
     info.context_tokens = fit.context;
     info.weights_bytes = cost.weights;
-    info.kv_bytes_per_token = cost.block / wick_compute::BLOCK as u64;
+    info.kv_bytes_per_token = block / wick_compute::BLOCK as u64;
     let warnings = info.warnings.iter().map(|message| Warning { message: message.clone() }).collect();
 
     let (send, commands) = channel();

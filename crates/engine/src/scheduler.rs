@@ -247,7 +247,8 @@ impl Scheduler {
             self.parts.blocks.share(from);
             let copied = self.take_block().and_then(|to| {
                 sequence.blocks.push(to);
-                self.parts.program.state().copy(from, to)
+                let state = self.parts.program.state();
+                (0..state.groups().len()).try_for_each(|group| state.copy(group, from, to))
             });
             self.parts.blocks.release(from);
             copied?;
@@ -278,10 +279,9 @@ impl Scheduler {
                 return Err(Error::internal("The pool of blocks is spent although blocks were reserved."));
             }
         };
-        let state = self.parts.program.state();
-        if state.blocks() < self.parts.blocks.high_water()
-            && let Err(error) = state.grow(self.parts.blocks.high_water())
-        {
+        let (state, needed) = (self.parts.program.state(), self.parts.blocks.high_water());
+        let mut groups = 0..state.groups().len();
+        if let Err(error) = groups.try_for_each(|group| state.grow(group, needed)) {
             self.parts.blocks.release(id);
             return Err(error);
         }

@@ -59,10 +59,11 @@ fn usage() -> Error {
 fn distributions(backend: &dyn Backend, plan: &Plan, tensors: &dyn Tensors, ids: &[u32]) -> Result<Vec<Vec<f64>>> {
     let mut program = backend.prepare(plan, tensors, &mut |_| {}, &Stop::default())?;
     let blocks = ids.len().div_ceil(BLOCK);
-    program.state().grow(blocks)?;
+    let groups = program.state().groups().len();
+    (0..groups).try_for_each(|group| program.state().grow(group, blocks))?;
     let batch = Batch {
         rows: ids.iter().enumerate().map(|(n, id)| Row { input: Input::Token(*id), position: n as u32 }).collect(),
-        spans: vec![Span { rows: 0..ids.len(), cached: 0, blocks: (0..blocks as u32).collect(), long: false }],
+        spans: vec![Span { rows: 0..ids.len(), cached: 0, blocks: vec![(0..blocks as u32).collect(); groups], long: false }],
         wanted: (0..ids.len()).map(|row| Wanted { row, want: Want::Logits }).collect(),
         embeddings: Vec::new(),
     };

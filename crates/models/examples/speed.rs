@@ -218,7 +218,8 @@ fn run(path: &Path, prompt: usize, generate: usize, runs: usize) -> Result<()> {
     let mut program = backend.prepare(&model.plan, &file, &mut |_| {}, &Stop::default())?;
     let load_ms = started.elapsed().as_secs_f64() * 1e3;
     let blocks = (prompt + generate + 1).div_ceil(BLOCK);
-    program.state().grow(blocks)?;
+    let groups = program.state().groups().len();
+    (0..groups).try_for_each(|group| program.state().grow(group, blocks))?;
     let (mut prefill, mut decode) = (Vec::new(), Vec::new());
     for n in 0..=runs {
         let (p, d) = measure(&mut *program, prompt, generate)?;
@@ -238,7 +239,8 @@ fn run(path: &Path, prompt: usize, generate: usize, runs: usize) -> Result<()> {
 
 /// One prompt, then one token at a time, the most probable one: tokens a second of both.
 fn measure(program: &mut dyn Program, prompt: usize, generate: usize) -> Result<(f64, f64)> {
-    let blocks: Vec<u32> = (0..(prompt + generate + 1).div_ceil(BLOCK) as u32).collect();
+    let table: Vec<u32> = (0..(prompt + generate + 1).div_ceil(BLOCK) as u32).collect();
+    let blocks = vec![table; program.state().groups().len()];
     let ids: Vec<u32> = (0..prompt as u32).map(|i| 3 + i * 37 % 1000).collect();
     let mut outputs = Outputs::default();
     let mut step = |ids: &[u32], cached: usize| -> Result<u32> {

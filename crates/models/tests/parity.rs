@@ -102,7 +102,9 @@ struct Running {
 impl Running {
     fn new(backend: &dyn Backend, model: &Model, tensors: &dyn Tensors) -> Self {
         let mut program = backend.prepare(&model.plan, tensors, &mut |_| {}, &Stop::default()).expect("it loads");
-        program.state().grow(8).expect("a few blocks");
+        for group in 0..program.state().groups().len() {
+            program.state().grow(group, 8).expect("a few blocks");
+        }
         Self { program, vocab: model.vocab, cached: 0, long_from: model.long_from, long: false }
     }
 
@@ -123,7 +125,8 @@ impl Running {
                 None => false,
             };
         }
-        let blocks = (0..(self.cached + ids.len()).div_ceil(BLOCK) as u32).collect();
+        let table = (0..(self.cached + ids.len()).div_ceil(BLOCK) as u32).collect();
+        let blocks = vec![table; self.program.state().groups().len()];
         let batch = Batch {
             rows,
             spans: vec![Span { rows: 0..ids.len(), cached: self.cached, blocks, long: self.long }],

@@ -1,12 +1,12 @@
 //! The attention step, on tensors.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::Kernels;
 use super::call::Call;
 use super::cpu::{self, Heads};
 use super::failure::Fallible;
-use super::kv::{Blocks, Layer, dtype, runs};
+use super::kv::{Blocks, Layer, runs};
 use super::portable;
 use super::rows::{Angles, Rows};
 use crate::{Attention, HeadNorm, NormOver, QueryGrowth};
@@ -20,7 +20,7 @@ impl Call<'_> {
         let (k, v) = (self.linear(&a.k, &y)?, self.linear(&a.v, &y)?);
         let angles = a.rope.as_ref().map(|rope| self.all.angles(rope, device)).transpose()?;
         let k = self.turned(k, a.k_norm.as_ref(), a, angles)?;
-        self.keep(layer, &k, &v.reshape((t, a.kv_heads, a.head_dim))?)?;
+        self.keep(layer, blocks.dtype(), &k, &v.reshape((t, a.kv_heads, a.head_dim))?)?;
 
         let rows = if wanted { &mut self.wanted } else { &mut self.all };
         let angles = a.rope.as_ref().map(|rope| rows.angles(rope, device)).transpose()?;
@@ -66,10 +66,10 @@ impl Call<'_> {
     }
 
     /// Writes keys and values (t, g, d) to their places.
-    fn keep(&self, layer: &Layer, k: &Tensor, v: &Tensor) -> Fallible<()> {
+    fn keep(&self, layer: &Layer, dtype: DType, k: &Tensor, v: &Tensor) -> Fallible<()> {
         for (slots, new) in [(&layer.keys, k), (&layer.values, v)] {
-            let new = new.to_dtype(dtype(&self.backend.device))?;
-            for s in &self.all.sequences {
+            let new = new.to_dtype(dtype)?;
+            for s in &self.all.sequences[layer.group] {
                 for (slot, run) in runs(s.blocks, s.cached..s.cached + s.rows.len()) {
                     let rows = new.narrow(0, s.rows.start + run.start - s.cached, run.len())?;
                     slots.slice_set(&rows, 0, slot)?;
@@ -89,7 +89,7 @@ impl Call<'_> {
                 cpu::with(q, |q| {
                     cpu::with(&layer.keys, |keys| {
                         cpu::with(&layer.values, |values| {
-                            cpu::attend(heads, &rows.sequences, q, (keys, values), &mut out, self.stop);
+                            cpu::attend(heads, &rows.sequences[layer.group], q, (keys, values), &mut out, self.stop);
                             Ok(())
                         })
                     })
@@ -99,7 +99,7 @@ impl Call<'_> {
             }
             Kernels::Tensors => {
                 let mut parts = Vec::new();
-                for (sequence, gather) in rows.sequences.iter().zip(&rows.gathers) {
+                for (sequence, gather) in rows.sequences[layer.group].iter().zip(&rows.gathers[layer.group]) {
                     self.stop.check()?;
                     let q = q.narrow(0, sequence.rows.start, sequence.rows.len())?;
                     parts.push(portable::attend(heads, sequence, gather, &q, layer)?);

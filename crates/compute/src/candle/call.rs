@@ -10,7 +10,7 @@ use super::portable;
 use super::rows::Rows;
 use super::weights::Weights;
 use super::{Candle, Kernels};
-use crate::{Batch, Embed, Head, Input, Linear, Mlp, Norm, NormKind, Outputs, Step, Want};
+use crate::{Batch, Embed, Group, Head, Input, Linear, Mlp, Norm, NormKind, Outputs, Step, Want};
 
 /// What the steps of one call share.
 pub(super) struct Call<'a> {
@@ -26,8 +26,14 @@ pub(super) struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// A checked batch.
-    pub(super) fn new(backend: &'a Candle, weights: &'a Weights, batch: &'a Batch, stop: &'a Stop) -> Fallible<Self> {
-        let (all, wanted) = (Rows::all(batch, backend)?, Rows::wanted(batch, backend)?);
+    pub(super) fn new(
+        backend: &'a Candle,
+        weights: &'a Weights,
+        groups: &[Group],
+        batch: &'a Batch,
+        stop: &'a Stop,
+    ) -> Fallible<Self> {
+        let (all, wanted) = (Rows::all(batch, groups, backend)?, Rows::wanted(batch, groups, backend)?);
         Ok(Self { backend, weights, batch, stop, all, wanted, matmuls: 0 })
     }
 

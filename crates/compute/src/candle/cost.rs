@@ -9,7 +9,7 @@ use wick_weights::{DType, Tensors};
 use super::matrix::{ggml, unnamed};
 use super::{Candle, Kernels, cpu, kv};
 use crate::check::{Use, Weight, check_shapes, outputs};
-use crate::{BLOCK, Cost, Plan, Step};
+use crate::{Cost, Plan, Step};
 
 /// Rows whose logits are computed at once.
 pub(super) const HEAD_ROWS: usize = 32;
@@ -67,10 +67,9 @@ pub(super) fn cost(backend: &Candle, plan: &Plan, tensors: &dyn Tensors, rows: u
     });
     let row = (4 * plan.hidden + columns.max().unwrap_or(0)) as u64;
     let logits = (rows.min(HEAD_ROWS) * plan.vocab) as u64;
-    let block = (BLOCK * plan.kv_width() * kv::dtype(&backend.device).size_in_bytes()) as u64;
     Ok(Cost {
         weights: weights.iter().map(|held| held.bytes).sum(),
-        block,
+        groups: kv::groups(plan.attention().map(kv::kept), &backend.device),
         scratch: (rows as u64).saturating_mul(row).saturating_add(logits).saturating_mul(F32),
     })
 }

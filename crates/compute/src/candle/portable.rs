@@ -55,9 +55,16 @@ pub(super) fn rotate(x: &Tensor, layout: RopeLayout, cos: &Tensor, sin: &Tensor)
     Ok(Tensor::cat(&[turned, x.narrow(2, 2 * pairs, d - 2 * pairs)?], 2)?)
 }
 
-/// Where a sequence's keys and values are, found once a call.
+/// Where the keys and values are that a sequence's rows see, found once a call.
 #[derive(Debug)]
-pub(super) enum Gather {
+pub(super) struct Gather {
+    /// The first token.
+    first: usize,
+    slots: Slots,
+}
+
+#[derive(Debug)]
+enum Slots {
     /// One after another from this slot.
     Run(usize),
     /// At these slots, u32.
@@ -65,22 +72,23 @@ pub(super) enum Gather {
 }
 
 impl Gather {
-    /// Of the tokens of `sequence`, new ones included.
-    pub(super) fn new(sequence: &Sequence<'_>, device: &Device) -> Fallible<Self> {
-        let mut found: Vec<_> = runs(sequence.blocks, 0..sequence.cached + sequence.rows.len()).collect();
+    /// Of the tokens of `sequence` from number `first` on, new ones included.
+    pub(super) fn new(sequence: &Sequence<'_>, first: usize, device: &Device) -> Fallible<Self> {
+        let all = || runs(sequence.blocks, first..sequence.cached + sequence.rows.len());
+        let mut found: Vec<_> = all().collect();
         if let (Some((slot, _)), true) = (found.pop(), found.is_empty()) {
-            return Ok(Self::Run(slot));
+            return Ok(Self { first, slots: Slots::Run(slot) });
         }
-        let all = runs(sequence.blocks, 0..sequence.cached + sequence.rows.len());
-        let slots: Vec<u32> = all.flat_map(|(slot, run)| slot as u32..(slot + run.len()) as u32).collect();
-        Ok(Self::Index(Tensor::new(slots, device)?))
+        let slots: Vec<u32> = all().flat_map(|(slot, run)| slot as u32..(slot + run.len()) as u32).collect();
+        Ok(Self { first, slots: Slots::Index(Tensor::new(slots, device)?) })
     }
 
     /// (g, tokens, d) in f32 of slots (slots, g, d).
     fn of(&self, slots: &Tensor, tokens: Range<usize>) -> Fallible<Tensor> {
-        let rows = match self {
-            Self::Run(slot) => slots.narrow(0, slot + tokens.start, tokens.len())?,
-            Self::Index(index) => slots.index_select(&index.narrow(0, tokens.start, tokens.len())?, 0)?,
+        let from = tokens.start - self.first;
+        let rows = match &self.slots {
+            Slots::Run(slot) => slots.narrow(0, slot + from, tokens.len())?,
+            Slots::Index(index) => slots.index_select(&index.narrow(0, from, tokens.len())?, 0)?,
         };
         Ok(rows.transpose(0, 1)?.to_dtype(DType::F32)?.contiguous()?)
     }
@@ -141,9 +149,9 @@ mod tests {
                 kv[(blocks[n / BLOCK] as usize * BLOCK + n % BLOCK) * 4..][..4].fill(f32::NAN);
             }
             let kv = Tensor::from_vec(kv, (4 * BLOCK, 1, 4), &Device::Cpu).expect("as many");
-            let layer = Layer { keys: kv.clone(), values: kv };
+            let layer = Layer { group: 0, keys: kv.clone(), values: kv };
             let sequence = Sequence { rows: 0..5, cached: 3 * BLOCK, blocks: &blocks };
-            let gather = Gather::new(&sequence, &Device::Cpu).expect("small");
+            let gather = Gather::new(&sequence, 3 * BLOCK - 2, &Device::Cpu).expect("small");
             let q = Tensor::ones((5, 2, 4), DType::F32, &Device::Cpu).expect("small");
             let out =
                 attend(heads, &sequence, &gather, &q, &layer).and_then(|out| Ok(out.flatten_all()?.to_vec1::<f32>()?));

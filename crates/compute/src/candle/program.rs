@@ -4,7 +4,7 @@ use wick_spec::{Error, Result, Stop};
 
 use super::Candle;
 use super::call::{Call, by_row, name};
-use super::kv::Blocks;
+use super::kv::{Blocks, kept};
 use super::weights::Weights;
 use crate::check::{Limits, check_batch};
 use crate::{Batch, Outputs, Plan, Program, State, Step};
@@ -24,8 +24,8 @@ pub(super) struct Work {
 impl Work {
     /// With no blocks yet.
     pub(super) fn new(backend: &Candle, plan: &Plan, weights: Weights) -> Result<Self> {
-        let sizes = plan.attention().map(|a| (a.kv_heads, a.head_dim));
-        let blocks = Blocks::new(sizes, &backend.device).map_err(|failure| failure.at("keys and values"))?;
+        let blocks =
+            Blocks::new(plan.attention().map(kept), &backend.device).map_err(|failure| failure.at("keys and values"))?;
         let tail = plan.steps.len() - plan.steps.iter().rev().take_while(|step| by_row(step)).count();
         let narrow = plan.steps.iter().rposition(|step| matches!(step, Step::Attention(_)));
         Ok(Self { backend: backend.clone(), plan: plan.clone(), weights, blocks, narrow, tail })
@@ -42,11 +42,12 @@ impl Program for Work {
         };
         let (e, table) = (self.plan.hidden, self.weights.table(&first.weight)?);
         let ids = table.info().shape.first().copied().unwrap_or(0);
-        check_batch(batch, Limits { ids, hidden: e, blocks: self.blocks.blocks() })?;
+        check_batch(batch, Limits { ids, hidden: e, state: &self.blocks })?;
         if batch.rows.is_empty() {
             return Ok(());
         }
-        let mut call = Call::new(&self.backend, &self.weights, batch, stop).map_err(|failure| failure.at("the batch"))?;
+        let mut call = Call::new(&self.backend, &self.weights, self.blocks.groups(), batch, stop)
+            .map_err(|failure| failure.at("the batch"))?;
         let mut x = call.embed(first, e).map_err(|failure| failure.at(&first.weight))?;
         let few = !batch.wanted.is_empty() && batch.wanted.len() < batch.rows.len();
         let narrow = self.narrow.filter(|_| few);

@@ -1,12 +1,14 @@
 //! Which rows a step's queries are computed for, and what it needs to know of them.
 
+use std::ops::Range;
+
 use candle_core::{Device, Tensor};
 
 use super::cpu::Sequence;
 use super::failure::Fallible;
 use super::portable::Gather;
 use super::{Candle, Kernels};
-use crate::{Batch, Rope};
+use crate::{Batch, Group, Rope, Span};
 
 /// The rotations of a call's rows for one rope: (t, 1, pairs), in f32 whatever the model's type is.
 #[derive(Debug, Clone)]
@@ -31,9 +33,10 @@ impl Angles {
 pub(super) struct Rows<'a> {
     /// Which rows of x, when not all: in the order they were wanted.
     chosen: Option<Tensor>,
-    pub(super) sequences: Vec<Sequence<'a>>,
-    /// Where the sequences' keys and values are, for tensor operations only.
-    pub(super) gathers: Vec<Gather>,
+    /// Of each group of layers.
+    pub(super) sequences: Vec<Vec<Sequence<'a>>>,
+    /// Where the sequences' keys and values are, group by group, for tensor operations only.
+    pub(super) gathers: Vec<Vec<Gather>>,
     /// Of each row.
     pub(super) positions: Vec<u32>,
     /// Of each row: its span's.
@@ -43,39 +46,50 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// Every row.
-    pub(super) fn all(batch: &'a Batch, backend: &Candle) -> Fallible<Self> {
-        let spans = batch.spans.iter();
-        let sequences = spans.map(|span| Sequence { rows: span.rows.clone(), cached: span.cached, blocks: &span.blocks });
+    pub(super) fn all(batch: &'a Batch, groups: &[Group], backend: &Candle) -> Fallible<Self> {
+        let places = batch.spans.iter().map(|span| (span.rows.clone(), span.cached, span));
         let long = batch.spans.iter().flat_map(|span| span.rows.clone().map(|_| span.long)).collect();
         let positions = batch.rows.iter().map(|row| row.position).collect();
-        Self::new(None, sequences.collect(), positions, long, backend)
+        Self::new(None, places.collect(), positions, long, groups, backend)
     }
 
     /// The wanted rows, each a sequence that has everything before it there already.
-    pub(super) fn wanted(batch: &'a Batch, backend: &Candle) -> Fallible<Self> {
+    pub(super) fn wanted(batch: &'a Batch, groups: &[Group], backend: &Candle) -> Fallible<Self> {
         let rows = batch.wanted.iter().map(|wanted| wanted.row);
         let sequence = |(at, row): (usize, usize)| {
             let span = batch.spans.iter().find(|span| span.rows.contains(&row))?;
             let cached = span.cached + row - span.rows.start;
-            Some((Sequence { rows: at..at + 1, cached, blocks: &span.blocks }, span.long))
+            Some(((at..at + 1, cached, span), span.long))
         };
-        let (sequences, long) = rows.clone().enumerate().filter_map(sequence).unzip();
+        let (places, long) = rows.clone().enumerate().filter_map(sequence).unzip();
         let positions = rows.clone().map(|row| batch.rows[row].position).collect();
         let chosen = Tensor::new(rows.map(|row| row as u32).collect::<Vec<_>>(), &backend.device)?;
-        Self::new(Some(chosen), sequences, positions, long, backend)
+        Self::new(Some(chosen), places, positions, long, groups, backend)
     }
 
+    /// `places`: rows, tokens before them, and whose they are.
     fn new(
         chosen: Option<Tensor>,
-        sequences: Vec<Sequence<'a>>,
+        places: Vec<(Range<usize>, usize, &'a Span)>,
         positions: Vec<u32>,
         long: Vec<bool>,
+        groups: &[Group],
         backend: &Candle,
     ) -> Fallible<Self> {
-        let gathers = match backend.kernels {
-            Kernels::Slices => Vec::new(),
-            Kernels::Tensors => sequences.iter().map(|s| Gather::new(s, &backend.device)).collect::<Fallible<_>>()?,
-        };
+        let (mut sequences, mut gathers) = (Vec::new(), Vec::new());
+        for (which, group) in groups.iter().enumerate() {
+            let sequence = |(rows, cached, span): &(Range<usize>, usize, &'a Span)| Sequence {
+                rows: rows.clone(),
+                cached: *cached,
+                blocks: &span.blocks[which],
+            };
+            let own: Vec<Sequence<'a>> = places.iter().map(sequence).collect();
+            if backend.kernels == Kernels::Tensors {
+                let gather = |s: &Sequence<'_>| Gather::new(s, group.first_seen(s.cached), &backend.device);
+                gathers.push(own.iter().map(gather).collect::<Fallible<_>>()?);
+            }
+            sequences.push(own);
+        }
         Ok(Self { chosen, sequences, gathers, positions, long, angles: Vec::new() })
     }
 

@@ -30,9 +30,16 @@ pub(super) struct Attention {
     rope: Option<(RopeLayout, usize)>,
     growth: Option<QueryGrowth>,
     residual: f32,
-    /// How its keys and values lie, from `offset` on of each block.
+    /// How its keys and values lie, and where.
     layout: KvLayout,
-    offset: usize,
+    place: Place,
+}
+
+/// Where a layer's keys and values are: of its group's blocks, and how many bytes into each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) group: usize,
+    pub(super) offset: usize,
 }
 
 /// What attention steps compute in, kept from step to step.
@@ -60,13 +67,13 @@ pub(super) struct Context<'a> {
 }
 
 impl Attention {
-    /// With its keys and values `offset` bytes into a block, and rotation `rope` of the call's.
+    /// With its keys and values at their place, and rotation `rope` of the call's.
     pub(super) fn load(
         a: &crate::Attention,
         loader: &mut Loader<'_>,
         e: usize,
         kv: KvType,
-        offset: usize,
+        place: Place,
         rope: Option<usize>,
     ) -> Result<Self> {
         let crate::Attention { heads, kv_heads, head_dim, scale, softcap, window, .. } = *a;
@@ -84,7 +91,7 @@ impl Attention {
             growth: a.growth,
             residual: a.residual,
             layout: layout(kv, a),
-            offset,
+            place,
         })
     }
 
@@ -99,8 +106,9 @@ impl Attention {
         x: &mut Vec<f32>,
         e: usize,
     ) -> Result<()> {
+        let Place { group, offset } = self.place;
         // SAFETY: slabs hold a layer's part of this layout from its offset on, and only this call touches them.
-        let cache = unsafe { Cache::new(context.blocks.slabs(), self.offset, self.layout) };
+        let cache = unsafe { Cache::new(context.blocks.slabs(group), offset, self.layout) };
         let rows = context.wanted.unwrap_or(context.all);
         let t = context.all.of.len();
         b.k.resize(t * self.k.matrix.n, 0.0);
@@ -130,7 +138,7 @@ impl Attention {
             self.heads,
             None,
             &cache,
-            &rows.sequences,
+            &rows.sequences[group],
             &b.q,
             &mut b.attended,
             &mut b.scratch,
@@ -157,7 +165,7 @@ impl Attention {
     /// Norm and rotation of the keys, which are kept with the values.
     fn keep(&self, call: &Call<'_>, context: &Context<'_>, cache: &Cache<'_>, k: &mut [f32], v: &[f32]) -> Result<()> {
         let (n, work, keys) = (self.k.matrix.n, k.len() * 8, Shared(k.as_mut_ptr()));
-        for sequence in &context.all.sequences {
+        for sequence in &context.all.sequences[self.place.group] {
             let first = sequence.rows.start;
             let work = work / context.all.of.len() * sequence.rows.len();
             call.job(sequence.rows.len(), work, |i| {

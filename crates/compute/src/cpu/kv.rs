@@ -1,7 +1,7 @@
 //! Keys and values in blocks.
 //!
-//! A block of positions is one piece of memory, a slab, that holds all layers' keys and values of it: a growing conversation
-//! moves nothing, and a copied block is one copy.
+//! A block of positions of a group of layers is one piece of memory, a slab, that holds all these layers' keys and values of it:
+//! a growing conversation moves nothing, and a copied block is one copy.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
@@ -9,7 +9,8 @@ use std::ptr::NonNull;
 use wick_kernels::attention::{KvLayout, KvType, POSITIONS};
 use wick_spec::{Error, Result};
 
-use crate::{Attention, BLOCK, State};
+use crate::check::{check_block, check_bytes, check_growth};
+use crate::{Attention, BLOCK, Group, Plan, State};
 
 const _: () = assert!(BLOCK == POSITIONS, "the kernels' blocks are the batch's");
 
@@ -21,27 +22,21 @@ pub(super) fn layout(kv_type: KvType, a: &Attention) -> KvLayout {
     KvLayout { kv_type, kv_heads: a.kv_heads, head_dim: a.head_dim }
 }
 
-/// All layers' keys and values.
+/// A plan's groups of layers.
+pub(super) fn groups(kv_type: KvType, plan: &Plan) -> Vec<Group> {
+    Group::of(plan.attention().map(|a| (a.window, layout(kv_type, a).bytes() as u64)))
+}
+
+/// The blocks of one group.
 #[derive(Debug)]
-pub(super) struct Blocks {
+struct Slabs {
     /// The blocks' memory, each of `size` bytes.
     slabs: Vec<*mut u8>,
     size: usize,
 }
 
-impl Blocks {
-    /// No blocks yet, each of `size` bytes.
-    pub(super) fn new(size: usize) -> Self {
-        Self { slabs: Vec::new(), size }
-    }
-
-    /// The blocks' memory, by block.
-    pub(super) fn slabs(&self) -> &[*mut u8] {
-        &self.slabs
-    }
-
+impl Slabs {
     fn memory(&self) -> Layout {
-        // A plan of no layers keeps nothing, and memory has a size.
         Layout::from_size_align(self.size.max(ALIGN), ALIGN).unwrap_or(Layout::new::<u64>())
     }
 
@@ -50,64 +45,108 @@ impl Blocks {
         // SAFETY: the layout has a size.
         NonNull::new(unsafe { alloc_zeroed(self.memory()) })
     }
+
+    /// What is beyond so many blocks goes back to the system.
+    fn truncate(&mut self, blocks: usize) {
+        for slab in self.slabs.split_off(blocks) {
+            // SAFETY: it was allocated with this layout, and nobody knows it any more.
+            unsafe { dealloc(slab, self.memory()) };
+        }
+    }
+
+    /// So many more blocks, or none.
+    fn extend(&mut self, more: usize) -> Option<()> {
+        let before = self.slabs.len();
+        self.slabs.try_reserve(more).ok()?;
+        for _ in 0..more {
+            let Some(slab) = self.slab() else {
+                self.truncate(before);
+                return None;
+            };
+            self.slabs.push(slab.as_ptr());
+        }
+        Some(())
+    }
 }
 
-impl Drop for Blocks {
+impl Drop for Slabs {
     fn drop(&mut self) {
-        for slab in &self.slabs {
-            // SAFETY: it was allocated with this layout.
-            unsafe { dealloc(*slab, self.memory()) };
-        }
+        self.truncate(0);
+    }
+}
+
+/// All groups' keys and values.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    groups: Vec<Group>,
+    /// Of each group.
+    slabs: Vec<Slabs>,
+}
+
+impl Blocks {
+    /// No blocks yet.
+    pub(super) fn new(groups: Vec<Group>) -> Self {
+        let slabs = groups.iter().map(|group| Slabs { slabs: Vec::new(), size: group.block as usize });
+        Self { slabs: slabs.collect(), groups }
+    }
+
+    /// The memory of a group's blocks, by block.
+    pub(super) fn slabs(&self, group: usize) -> &[*mut u8] {
+        &self.slabs[group].slabs
     }
 }
 
 impl State for Blocks {
-    fn blocks(&self) -> usize {
-        self.slabs.len()
+    fn groups(&self) -> &[Group] {
+        &self.groups
     }
 
-    fn grow(&mut self, blocks: usize) -> Result<()> {
-        if u32::try_from(blocks.saturating_mul(BLOCK)).is_err() {
-            return Err(Error::invalid_request(format!("{blocks} blocks of {BLOCK} tokens are more than can be numbered.")));
-        }
-        let more = blocks.saturating_sub(self.slabs.len());
-        let bytes = more.saturating_mul(self.size) as u64;
-        let refused = || {
+    fn blocks(&self, group: usize) -> usize {
+        self.slabs.get(group).map_or(0, |slabs| slabs.slabs.len())
+    }
+
+    fn grow(&mut self, group: usize, blocks: usize) -> Result<()> {
+        check_growth(self, group, blocks)?;
+        let slabs = &mut self.slabs[group];
+        let more = blocks.saturating_sub(slabs.slabs.len());
+        let bytes = more.saturating_mul(slabs.size) as u64;
+        slabs.extend(more).ok_or_else(|| {
             Error::out_of_memory(format!(
                 "The system refused {bytes} bytes for keys and values. Use a smaller context or fewer sessions."
             ))
             .with("neededBytes", bytes)
             .with("blocks", blocks as u64)
-        };
-        let before = self.slabs.len();
-        self.slabs.try_reserve(more).map_err(|_| refused())?;
-        for _ in 0..more {
-            let Some(slab) = self.slab() else {
-                // Nothing is half done: what was there before is what is there.
-                for slab in self.slabs.split_off(before) {
-                    // SAFETY: it was allocated with this layout, and nobody knows it any more.
-                    unsafe { dealloc(slab, self.memory()) };
-                }
-                return Err(refused());
-            };
-            self.slabs.push(slab.as_ptr());
+        })
+    }
+
+    fn copy(&mut self, group: usize, from: u32, to: u32) -> Result<()> {
+        check_block(self, group, from)?;
+        check_block(self, group, to)?;
+        let Slabs { slabs, size } = &self.slabs[group];
+        if from != to {
+            // SAFETY: two slabs of this size, which nobody else touches while the state is borrowed.
+            unsafe { slabs[from as usize].copy_to_nonoverlapping(slabs[to as usize], *size) };
         }
         Ok(())
     }
 
-    fn copy(&mut self, from: u32, to: u32) -> Result<()> {
-        let (Some(&source), Some(&target)) = (self.slabs.get(from as usize), self.slabs.get(to as usize)) else {
-            return Err(Error::internal(format!("copy of block {from} to {to}: there are {}", self.slabs.len())));
-        };
-        if from != to {
-            // SAFETY: two slabs of this size, which nobody else touches while the state is borrowed.
-            unsafe { source.copy_to_nonoverlapping(target, self.size) };
-        }
+    fn read(&self, group: usize, block: u32, to: &mut Vec<u8>) -> Result<()> {
+        check_block(self, group, block)?;
+        let Slabs { slabs, size } = &self.slabs[group];
+        // SAFETY: a slab of this size, initialised when it was allocated, which nobody writes while the state is borrowed.
+        to.extend_from_slice(unsafe { std::slice::from_raw_parts(slabs[block as usize], *size) });
+        Ok(())
+    }
+
+    fn write(&mut self, group: usize, block: u32, bytes: &[u8]) -> Result<()> {
+        check_bytes(self, group, block, bytes)?;
+        // SAFETY: a slab of as many bytes, by the check, which nobody else touches while the state is borrowed.
+        unsafe { bytes.as_ptr().copy_to_nonoverlapping(self.slabs[group].slabs[block as usize], bytes.len()) };
         Ok(())
     }
 
     fn bytes(&self) -> u64 {
-        (self.slabs.len() * self.size) as u64
+        self.slabs.iter().map(|slabs| (slabs.slabs.len() * slabs.size) as u64).sum()
     }
 }
 
@@ -117,29 +156,36 @@ mod tests {
 
     use super::*;
 
+    fn blocks<const N: usize>(sizes: [u64; N]) -> Blocks {
+        Blocks::new((1..).zip(sizes).map(|(window, block)| Group { window: Some(window), block }).collect())
+    }
+
     #[test]
     fn growth_keeps_what_was_there_and_counts_what_was_asked_for() {
-        let mut state = Blocks::new(192);
-        state.grow(3).expect("small");
+        let mut state = blocks([64, 192]);
+        state.grow(1, 3).expect("small");
         // SAFETY: inside the slab.
-        unsafe { state.slabs()[2].add(191).write(7) };
+        unsafe { state.slabs(1)[2].add(191).write(7) };
         for blocks in 4..21 {
-            state.grow(blocks).expect("small");
-            assert_eq!((state.blocks(), state.bytes()), (blocks, 192 * blocks as u64));
+            state.grow(1, blocks).expect("small");
+            assert_eq!((state.blocks(0), state.blocks(1), state.bytes()), (0, blocks, 192 * blocks as u64));
         }
-        state.grow(1).expect("nothing to do");
-        state.copy(2, 19).expect("both are there");
+        state.grow(1, 1).expect("nothing to do");
+        state.copy(1, 2, 19).expect("both are there");
         // SAFETY: inside the slab.
-        assert_eq!(unsafe { (state.slabs()[19].add(191).read(), state.slabs()[19].read()) }, (7, 0));
-        assert!(state.slabs().iter().all(|slab| slab.align_offset(ALIGN) == 0));
-        assert_eq!(state.copy(0, 20).expect_err("it is not there").code(), Code::Internal);
+        assert_eq!(unsafe { (state.slabs(1)[19].add(191).read(), state.slabs(1)[19].read()) }, (7, 0));
+        assert!(state.slabs(1).iter().all(|slab| slab.align_offset(ALIGN) == 0));
+        for (group, block) in [(0, 0), (1, 20), (2, 0)] {
+            assert_eq!(state.copy(group, 0, block).expect_err("it is not there").code(), Code::Internal);
+        }
     }
 
     #[test]
     fn what_the_system_refuses_is_out_of_memory_and_nothing_is_lost() {
-        let mut state = Blocks::new(1 << 46);
-        let error = state.grow(100).expect_err("more than there is");
-        assert_eq!((error.code(), state.blocks()), (Code::OutOfMemory, 0));
-        assert_eq!(state.grow(1 << 40).expect_err("more than ids can name").code(), Code::InvalidRequest);
+        let mut state = blocks([1 << 46]);
+        let error = state.grow(0, 100).expect_err("more than there is");
+        assert_eq!((error.code(), state.blocks(0)), (Code::OutOfMemory, 0));
+        assert_eq!(state.grow(0, 1 << 40).expect_err("more than ids can name").code(), Code::InvalidRequest);
+        assert_eq!(state.grow(1, 1).expect_err("no such group").code(), Code::Internal);
     }
 }

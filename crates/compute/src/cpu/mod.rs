@@ -61,8 +61,8 @@ impl Backend for Cpu {
             Step::Embed(_) | Step::Norm(_) | Step::Head(_) => 0,
         });
         let row = (3 * plan.hidden + columns.max().unwrap_or(0)) as u64;
-        let block = plan.attention().map(|a| kv::layout(self.kv, a).bytes() as u64).sum();
-        Ok(Cost { weights, block, scratch: (rows as u64).saturating_mul(row).saturating_mul(size_of::<f32>() as u64) })
+        let scratch = (rows as u64).saturating_mul(row).saturating_mul(size_of::<f32>() as u64);
+        Ok(Cost { weights, groups: kv::groups(self.kv, plan), scratch })
     }
 
     fn prepare(

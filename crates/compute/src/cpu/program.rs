@@ -5,10 +5,10 @@ use wick_kernels::{Isa, rows};
 use wick_spec::{Error, Result, Stop};
 use wick_weights::{Tensor, Tensors};
 
-use super::attention::{self, Attention, Context};
+use super::attention::{self, Attention, Context, Place};
 use super::call::Call;
 use super::inputs::Inputs;
-use super::kv::{Blocks, layout};
+use super::kv::{Blocks, groups, layout};
 use super::linear::Linear;
 use super::mlp::{self, Mlp};
 use super::rotation::Angles;
@@ -16,7 +16,7 @@ use super::rows::Rows;
 use super::weights::{Loader, Scale};
 use crate::check::{Limits, check_batch, check_shapes};
 use crate::pool::Shared;
-use crate::{Batch, Input, Outputs, Plan, Program, Rope, State, Want};
+use crate::{Batch, Group, Input, Outputs, Plan, Program, Rope, State, Want};
 
 /// A step with its weights.
 #[derive(Debug)]
@@ -77,7 +77,9 @@ impl Work {
     ) -> Result<Self> {
         check_shapes(plan, tensors)?;
         let mut loader = Loader::new(tensors, progress, stop);
-        let (mut steps, mut ropes, mut size) = (Vec::new(), Vec::<Rope>::new(), 0);
+        let (mut steps, mut ropes, groups) = (Vec::new(), Vec::<Rope>::new(), groups(kv, plan));
+        // Bytes of each group's blocks that are given to a layer.
+        let mut given = vec![0; groups.len()];
         let mut embed = None;
         for step in &plan.steps {
             steps.push(match step {
@@ -92,8 +94,10 @@ impl Work {
                             ropes.len() - 1
                         })
                     });
-                    let step = Attention::load(a, &mut loader, plan.hidden, kv, size, rope)?;
-                    size += layout(kv, a).bytes();
+                    let group = Group::place(&groups, a.window);
+                    let place = Place { group, offset: given[group] };
+                    given[group] += layout(kv, a).bytes();
+                    let step = Attention::load(a, &mut loader, plan.hidden, kv, place, rope)?;
                     Step::Attention(Box::new(step))
                 }
                 crate::Step::Mlp(mlp) => Step::Mlp(Box::new(Mlp::load(mlp, &mut loader, plan.hidden)?)),
@@ -104,7 +108,7 @@ impl Work {
         let (table, table_scale) = embed.ok_or_else(|| Error::internal("a plan without an embedding was prepared"))?;
         let last = steps.iter().rposition(|step| matches!(step, Step::Attention(_)));
         let buffers = Buffers { angles: ropes.iter().map(|_| Angles::default()).collect(), ..Buffers::default() };
-        let (hidden, files, blocks) = (plan.hidden, loader.files(), Blocks::new(size));
+        let (hidden, files, blocks) = (plan.hidden, loader.files(), Blocks::new(groups));
         Ok(Self { isa, hidden, table, table_scale, steps, files, ropes, last, blocks, buffers })
     }
 
@@ -128,7 +132,8 @@ impl Work {
 
     /// The steps, on x.
     fn steps(&mut self, call: &mut Call<'_>, batch: &Batch, outputs: &mut Outputs) -> Result<()> {
-        let (all, wanted) = (Rows::all(batch), Rows::wanted(batch));
+        let groups = self.blocks.groups().len();
+        let (all, wanted) = (Rows::all(batch, groups), Rows::wanted(batch, groups));
         let few = wanted.of != all.of;
         let (e, b) = (self.hidden, &mut self.buffers);
         for (angles, rope) in b.angles.iter_mut().zip(&self.ropes) {
@@ -208,7 +213,7 @@ impl Program for Work {
         outputs.hidden.clear();
         outputs.matmuls = 0;
         let ids = self.table.info().shape.first().copied().unwrap_or(0);
-        check_batch(batch, Limits { ids, hidden: self.hidden, blocks: self.blocks.blocks() })?;
+        check_batch(batch, Limits { ids, hidden: self.hidden, state: &self.blocks })?;
         if batch.rows.is_empty() {
             return Ok(());
         }

@@ -2,32 +2,38 @@
 
 use wick_kernels::attention::Sequence;
 
-use crate::Batch;
+use crate::{Batch, Span};
 
 /// All rows of a batch, or the wanted ones.
 pub(super) struct Rows<'a> {
-    pub(super) sequences: Vec<Sequence<'a>>,
+    /// Of each group of layers.
+    pub(super) sequences: Vec<Vec<Sequence<'a>>>,
     /// Of each row, which row of the batch it is.
     pub(super) of: Vec<usize>,
 }
 
 impl<'a> Rows<'a> {
-    /// Every row.
-    pub(super) fn all(batch: &'a Batch) -> Self {
-        let spans = batch.spans.iter();
-        let sequences = spans.map(|span| Sequence { rows: span.rows.clone(), cached: span.cached, blocks: &span.blocks });
-        Self { sequences: sequences.collect(), of: (0..batch.rows.len()).collect() }
+    /// Every row, for so many groups of layers.
+    pub(super) fn all(batch: &'a Batch, groups: usize) -> Self {
+        let sequence = |span: &'a Span, group: usize| Sequence {
+            rows: span.rows.clone(),
+            cached: span.cached,
+            blocks: &span.blocks[group],
+        };
+        let of_group = |group| batch.spans.iter().map(|span| sequence(span, group)).collect();
+        Self { sequences: (0..groups).map(of_group).collect(), of: (0..batch.rows.len()).collect() }
     }
 
     /// The wanted rows in their order, each a sequence that has everything before it there already.
-    pub(super) fn wanted(batch: &'a Batch) -> Self {
+    pub(super) fn wanted(batch: &'a Batch, groups: usize) -> Self {
         let of: Vec<usize> = batch.wanted.iter().map(|wanted| wanted.row).collect();
-        let sequence = |(at, &row): (usize, &usize)| {
+        let sequence = |at: usize, row: usize, group: usize| {
             // Spans follow one another, and every row is in one.
             let span = &batch.spans[batch.spans.partition_point(|span| span.rows.end <= row)];
-            Sequence { rows: at..at + 1, cached: span.cached + row - span.rows.start, blocks: &span.blocks }
+            Sequence { rows: at..at + 1, cached: span.cached + row - span.rows.start, blocks: &span.blocks[group] }
         };
-        Self { sequences: of.iter().enumerate().map(sequence).collect(), of }
+        let of_group = |group| of.iter().enumerate().map(|(at, &row)| sequence(at, row, group)).collect();
+        Self { sequences: (0..groups).map(of_group).collect(), of }
     }
 
     /// These rows of x (t, e), in place of all.

@@ -83,8 +83,8 @@ mod tests {
     }
 
     fn state(width: usize, blocks: usize) -> super::super::state::Blocks {
-        let mut state = super::super::state::Blocks::new(vec![width]);
-        state.grow(blocks).expect("small");
+        let mut state = super::super::state::Blocks::new([(None, width)].into_iter());
+        state.grow(0, blocks).expect("small");
         state
     }
 

@@ -19,7 +19,7 @@ use wick_spec::{Result, Stop};
 use wick_weights::Tensors;
 
 use crate::check::{check_shapes, outputs};
-use crate::{BLOCK, Backend, Cost, Plan, Program, Step};
+use crate::{Backend, Cost, Plan, Program, Step};
 use program::{Weights, Work};
 use state::Blocks;
 
@@ -44,7 +44,7 @@ impl Backend for Reference {
         let (e, rows) = (plan.hidden as u64, rows as u64);
         Ok(Cost {
             weights: elements * F32,
-            block: (BLOCK * plan.kv_width()) as u64 * F32,
+            groups: state::groups(plan.attention().map(state::kept)),
             scratch: rows.saturating_mul(2 * e + widest).saturating_mul(F32),
         })
     }
@@ -67,8 +67,8 @@ impl Backend for Reference {
                 progress(done);
             }
         }
-        let widths = plan.attention().map(|a| a.kv_heads * a.head_dim).collect();
-        Ok(Box::new(Work { plan: plan.clone(), weights, blocks: Blocks::new(widths) }))
+        let blocks = Blocks::new(plan.attention().map(state::kept));
+        Ok(Box::new(Work { plan: plan.clone(), weights, blocks }))
     }
 }
 

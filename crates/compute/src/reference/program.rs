@@ -130,7 +130,7 @@ impl Call<'_> {
         }
         let layer = &mut blocks.layers[a.layer];
         for (span, i, n) in tokens(&self.batch.spans) {
-            layer.write(&span.blocks, n, &k[i * width..][..width], &v[i * width..][..width]);
+            layer.write(&span.blocks[layer.group], n, &k[i * width..][..width], &v[i * width..][..width]);
         }
         let mut attended = vec![0.0; q.len()];
         for (span, i, n) in tokens(&self.batch.spans) {
@@ -138,7 +138,7 @@ impl Call<'_> {
                 self.stop.check()?;
             }
             let (q, out) = (&q[i * queries..][..queries], &mut attended[i * queries..][..queries]);
-            attend(a, q, layer, &span.blocks, visible(n, a.window), out);
+            attend(a, q, layer, &span.blocks[layer.group], visible(n, a.window), out);
         }
         let out = self.linear(&a.o, &attended, queries)?;
         self.add(x, &out, a.post_norm.as_ref(), a.residual)
@@ -198,7 +198,7 @@ impl Program for Work {
         };
         let (e, scale, table) = (self.plan.hidden, first.scale, self.weights.table(&first.weight)?);
         let ids = table.info().shape.first().copied().unwrap_or(0);
-        check_batch(batch, Limits { ids, hidden: e, blocks: self.blocks.blocks() })?;
+        check_batch(batch, Limits { ids, hidden: e, state: &self.blocks })?;
         if batch.rows.is_empty() {
             return Ok(());
         }

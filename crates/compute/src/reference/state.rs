@@ -3,13 +3,18 @@
 //! A layer's blocks lie one after another in two growing buffers, one of keys and one of values: place p of block n is row
 //! `n * BLOCK + p`, (g, d) wide.
 
+use std::ops::Range;
+
 use wick_spec::{Error, Result};
 
-use crate::{BLOCK, State};
+use crate::check::{check_block, check_bytes, check_growth};
+use crate::{Attention, BLOCK, Group, State};
 
 /// One layer's keys and values.
 #[derive(Debug, Default)]
 pub(crate) struct Layer {
+    /// Its group of layers.
+    pub(crate) group: usize,
     /// g·d.
     pub(crate) width: usize,
     /// (blocks, BLOCK, g, d), rotated.
@@ -24,6 +29,12 @@ pub(crate) fn place(blocks: &[u32], n: usize, width: usize) -> usize {
 }
 
 impl Layer {
+    /// The elements of a block, of keys or of values.
+    fn block(&self, block: u32) -> Range<usize> {
+        let size = BLOCK * self.width;
+        block as usize * size..(block as usize + 1) * size
+    }
+
     /// Keeps the key and value, (g, d) each, of token `n`.
     pub(crate) fn write(&mut self, blocks: &[u32], n: usize, key: &[f32], value: &[f32]) {
         let at = place(blocks, n, self.width);
@@ -32,34 +43,57 @@ impl Layer {
     }
 }
 
+/// What a layer keeps: its window, and g·d.
+pub(crate) type Kept = (Option<usize>, usize);
+
+/// Of an attention step.
+pub(crate) fn kept(a: &Attention) -> Kept {
+    (a.window, a.kv_heads * a.head_dim)
+}
+
+/// The groups of such layers.
+pub(crate) fn groups(layers: impl Iterator<Item = Kept>) -> Vec<Group> {
+    Group::of(layers.map(|(window, width)| (window, (2 * BLOCK * size_of::<f32>()) as u64 * width as u64)))
+}
+
 /// All layers' keys and values.
 #[derive(Debug)]
 pub(crate) struct Blocks {
     pub(crate) layers: Vec<Layer>,
-    blocks: usize,
+    groups: Vec<Group>,
+    /// Of each group.
+    blocks: Vec<usize>,
 }
 
 impl Blocks {
-    /// No blocks yet; `widths`: g·d of each layer.
-    pub(crate) fn new(widths: Vec<usize>) -> Self {
-        let layers = widths.into_iter().map(|width| Layer { width, ..Layer::default() }).collect();
-        Self { layers, blocks: 0 }
+    /// No blocks yet.
+    pub(crate) fn new(layers: impl Iterator<Item = Kept> + Clone) -> Self {
+        let groups = groups(layers.clone());
+        let layer = |(window, width)| Layer { group: Group::place(&groups, window), width, ..Layer::default() };
+        Self { layers: layers.map(layer).collect(), blocks: vec![0; groups.len()], groups }
+    }
+
+    /// The layers of a group.
+    fn of(&mut self, group: usize) -> impl Iterator<Item = &mut Layer> {
+        self.layers.iter_mut().filter(move |layer| layer.group == group)
     }
 }
 
 impl State for Blocks {
-    fn blocks(&self) -> usize {
-        self.blocks
+    fn groups(&self) -> &[Group] {
+        &self.groups
     }
 
-    fn grow(&mut self, blocks: usize) -> Result<()> {
-        if blocks <= self.blocks {
+    fn blocks(&self, group: usize) -> usize {
+        self.blocks.get(group).copied().unwrap_or(0)
+    }
+
+    fn grow(&mut self, group: usize, blocks: usize) -> Result<()> {
+        check_growth(self, group, blocks)?;
+        if blocks <= self.blocks[group] {
             return Ok(());
         }
-        if u32::try_from(blocks).is_err() {
-            return Err(Error::invalid_request(format!("{blocks} blocks are more than ids can name")));
-        }
-        for layer in &mut self.layers {
+        for layer in self.of(group) {
             let length = blocks.saturating_mul(BLOCK).saturating_mul(layer.width);
             for buffer in [&mut layer.keys, &mut layer.values] {
                 let more = length.saturating_sub(buffer.len());
@@ -67,25 +101,45 @@ impl State for Blocks {
                 buffer.resize(length, 0.0);
             }
         }
-        self.blocks = blocks;
+        self.blocks[group] = blocks;
         Ok(())
     }
 
-    fn copy(&mut self, from: u32, to: u32) -> Result<()> {
-        if from as usize >= self.blocks || to as usize >= self.blocks {
-            return Err(Error::internal(format!("copy of block {from} to {to}: there are {}", self.blocks)));
+    fn copy(&mut self, group: usize, from: u32, to: u32) -> Result<()> {
+        check_block(self, group, from)?;
+        check_block(self, group, to)?;
+        for layer in self.of(group) {
+            let (from, to) = (layer.block(from), layer.block(to).start);
+            layer.keys.copy_within(from.clone(), to);
+            layer.values.copy_within(from, to);
         }
-        for layer in &mut self.layers {
-            let size = BLOCK * layer.width;
-            let (from, to) = (from as usize * size, to as usize * size);
-            layer.keys.copy_within(from..from + size, to);
-            layer.values.copy_within(from..from + size, to);
+        Ok(())
+    }
+
+    fn read(&self, group: usize, block: u32, to: &mut Vec<u8>) -> Result<()> {
+        check_block(self, group, block)?;
+        for layer in self.layers.iter().filter(|layer| layer.group == group) {
+            for buffer in [&layer.keys, &layer.values] {
+                to.extend(buffer[layer.block(block)].iter().flat_map(|x| x.to_le_bytes()));
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, group: usize, block: u32, bytes: &[u8]) -> Result<()> {
+        check_bytes(self, group, block, bytes)?;
+        let mut values = bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        for layer in self.of(group) {
+            let place = layer.block(block);
+            for buffer in [&mut layer.keys, &mut layer.values] {
+                buffer[place.clone()].iter_mut().zip(&mut values).for_each(|(x, value)| *x = value);
+            }
         }
         Ok(())
     }
 
     fn bytes(&self) -> u64 {
-        self.layers.iter().map(|layer| ((layer.keys.len() + layer.values.len()) * size_of::<f32>()) as u64).sum()
+        self.groups.iter().zip(&self.blocks).map(|(group, &blocks)| group.block * blocks as u64).sum()
     }
 }
 
@@ -102,43 +156,50 @@ fn refused(blocks: usize, elements: usize) -> Error {
 mod tests {
     use super::*;
 
-    #[test]
-    fn grows_never_shrinks_and_keeps_what_was_there() {
-        let mut state = Blocks::new(vec![3, 5]);
-        state.grow(2).expect("small");
-        state.layers[1].write(&[1], 4, &[1.0; 5], &[2.0; 5]);
-        state.grow(7).expect("small");
-        state.grow(1).expect("nothing to do");
-        assert_eq!(state.blocks(), 7);
-        assert_eq!(state.bytes(), (7 * BLOCK * (3 + 5) * 2 * 4) as u64);
-        let at = place(&[1], 4, 5);
-        assert_eq!((&state.layers[1].keys[at..at + 5], &state.layers[1].values[at..at + 5]), (&[1.0; 5][..], &[2.0; 5][..]));
+    fn blocks(layers: &[Kept]) -> Blocks {
+        Blocks::new(layers.iter().copied())
     }
 
     #[test]
-    fn a_copy_is_the_whole_block_in_every_layer() {
-        let mut state = Blocks::new(vec![2, 1]);
-        state.grow(3).expect("small");
-        for layer in &mut state.layers {
-            let size = BLOCK * layer.width;
-            layer.keys[2 * size..].fill(1.0);
-            layer.values[2 * size..].fill(2.0);
+    fn grows_never_shrinks_and_keeps_what_was_there() {
+        let mut state = blocks(&[(None, 3), (Some(9), 4), (None, 5)]);
+        state.grow(0, 2).expect("small");
+        state.layers[2].write(&[1], 4, &[1.0; 5], &[2.0; 5]);
+        state.grow(0, 7).expect("small");
+        state.grow(0, 1).expect("nothing to do");
+        assert_eq!((state.blocks(0), state.blocks(1)), (7, 0));
+        assert_eq!(state.bytes(), (7 * BLOCK * (3 + 5) * 2 * 4) as u64);
+        let at = place(&[1], 4, 5);
+        assert_eq!((&state.layers[2].keys[at..at + 5], &state.layers[2].values[at..at + 5]), (&[1.0; 5][..], &[2.0; 5][..]));
+    }
+
+    #[test]
+    fn a_copy_is_the_whole_block_in_every_layer_of_the_group() {
+        let mut state = blocks(&[(None, 2), (Some(9), 1), (None, 1)]);
+        for group in 0..2 {
+            state.grow(group, 3).expect("small");
         }
-        state.copy(2, 0).expect("both exist");
+        for layer in &mut state.layers {
+            let last = layer.block(2);
+            layer.keys[last.clone()].fill(1.0);
+            layer.values[last].fill(2.0);
+        }
+        state.copy(0, 2, 0).expect("both exist");
         for layer in &state.layers {
-            let size = BLOCK * layer.width;
-            assert!(layer.keys[..size].iter().all(|&x| x == 1.0) && layer.values[..size].iter().all(|&x| x == 2.0));
-            assert!(layer.keys[size..2 * size].iter().all(|&x| x == 0.0), "block 1 is untouched");
+            let copied = layer.group == 0;
+            let is = |x: f32| move |&y: &f32| y == if copied { x } else { 0.0 };
+            assert!(layer.keys[layer.block(0)].iter().all(is(1.0)) && layer.values[layer.block(0)].iter().all(is(2.0)));
+            assert!(layer.keys[layer.block(1)].iter().all(|&x| x == 0.0), "block 1 is untouched");
         }
     }
 
     #[test]
     fn what_cannot_be_had_is_an_error_with_the_figures() {
-        let mut state = Blocks::new(vec![usize::MAX / 1024]);
-        let error = state.grow(1_000_000).expect_err("more than there is");
+        let mut state = blocks(&[(None, usize::MAX / 1024)]);
+        let error = state.grow(0, 1_000_000).expect_err("more than there is");
         assert_eq!(error.code(), wick_spec::Code::OutOfMemory);
         assert_eq!(error.detail()[1], ("blocks", 1_000_000));
-        assert_eq!(state.blocks(), 0);
-        assert_eq!(state.copy(0, 1).expect_err("no blocks").code(), wick_spec::Code::Internal);
+        assert_eq!(state.blocks(0), 0);
+        assert_eq!(state.copy(0, 0, 1).expect_err("no blocks").code(), wick_spec::Code::Internal);
     }
 }

@@ -63,7 +63,7 @@ fn backends() -> Vec<(&'static str, Box<dyn Backend>)> {
 
 fn program(backend: &dyn Backend, shape: &Shape, tensors: &dyn Tensors) -> Box<dyn Program> {
     let mut program = backend.prepare(&shape.plan(), tensors, &mut |_| {}, &Stop::default()).expect("it fits the plan");
-    program.state().grow(4).expect("small");
+    program.state().grow(0, 4).expect("small");
     program
 }
 
@@ -72,7 +72,7 @@ fn batch(ids: &[u32], cached: usize) -> Batch {
     let rows = ids.iter().enumerate().skip(cached);
     let rows: Vec<Row> = rows.map(|(n, id)| Row { input: Input::Token(*id), position: n as u32 }).collect();
     Batch {
-        spans: vec![Span { rows: 0..rows.len(), cached, blocks: vec![2, 0, 1], long: false }],
+        spans: vec![Span { rows: 0..rows.len(), cached, blocks: vec![vec![2, 0, 1]], long: false }],
         wanted: vec![Wanted { row: rows.len() - 1, want: Want::Logits }],
         embeddings: Vec::new(),
         rows,
@@ -267,7 +267,7 @@ fn on_cpu_a_prompt_gives_the_same_bits_in_any_pieces_on_any_threads_and_beside_o
         let mut both = batch(&ids, 0);
         let first = both.rows.len();
         both.rows.extend((0..5).map(|n| Row { input: Input::Token(n), position: n }));
-        both.spans.push(Span { rows: first..first + 5, cached: 0, blocks: vec![3], long: false });
+        both.spans.push(Span { rows: first..first + 5, cached: 0, blocks: vec![vec![3]], long: false });
         assert_eq!(logits(&mut *program(&backend, &SHAPE, &tensors), &both), whole, "{} {kv:?}, beside", isa.name());
     }
 }

@@ -5,6 +5,7 @@
 
 mod options;
 
+use std::collections::BTreeSet;
 use std::slice::from_ref;
 use std::sync::Mutex;
 
@@ -58,7 +59,9 @@ fn prepare(backend: &dyn Backend, shape: &Shape, blocks: usize) -> Box<dyn Progr
 
 fn prepare_plan(backend: &dyn Backend, plan: &Plan, tensors: &dyn Tensors, blocks: usize) -> Box<dyn Program> {
     let mut program = backend.prepare(plan, tensors, &mut |_| {}, &Stop::default()).expect("the plan fits its tensors");
-    program.state().grow(blocks).expect("a few blocks");
+    for group in 0..program.state().groups().len() {
+        program.state().grow(group, blocks).expect("a few blocks");
+    }
     program
 }
 
@@ -68,19 +71,25 @@ fn run(program: &mut dyn Program, batch: &Batch) -> Outputs {
     outputs
 }
 
-/// A sequence: its ids, how many are there already, its blocks.
+/// The same table for each of a shape's groups of layers.
+fn tables(shape: &Shape, blocks: Vec<u32>) -> Vec<Vec<u32>> {
+    let windows: BTreeSet<_> = shape.plan().attention().map(|a| a.window).collect();
+    vec![blocks; windows.len()]
+}
+
+/// A sequence: its ids, how many are there already, its blocks by group of layers.
 #[derive(Clone)]
 struct Sequence {
     ids: Vec<u32>,
     cached: usize,
-    blocks: Vec<u32>,
+    blocks: Vec<Vec<u32>>,
     long: bool,
 }
 
 impl Sequence {
     fn random(random: &mut Random, shape: &Shape, tokens: usize, blocks: Vec<u32>) -> Self {
         let ids = (0..tokens).map(|_| random.below(shape.vocab) as u32).collect();
-        Self { ids, cached: 0, blocks, long: random.coin() }
+        Self { ids, cached: 0, blocks: tables(shape, blocks), long: random.coin() }
     }
 
     fn from(&self, cached: usize) -> Self {
@@ -242,7 +251,7 @@ fn embedding_rows_equal_the_tokens_they_are_of() {
 fn blocks_may_lie_anywhere() {
     each(|case, shape, random| {
         let sequence = Sequence::random(random, shape, 3 * BLOCK - 1, vec![0, 1, 2]);
-        let scattered = Sequence { blocks: vec![6, 0, 3], ..sequence.clone() };
+        let scattered = Sequence { blocks: tables(shape, vec![6, 0, 3]), ..sequence.clone() };
         let expected = run(&mut *prepare(&*case.backend, shape, 3), &batch(&[sequence]));
         let actual = run(&mut *prepare(&*case.backend, shape, 8), &batch(&[scattered]));
         assert_close(&actual.logits, &expected.logits, case.itself, case.backend.name());
@@ -255,18 +264,20 @@ fn a_fork_shares_full_blocks_and_owns_a_copy_of_the_last() {
         let mut program = prepare(&*case.backend, shape, 4);
         let trunk = Sequence::random(random, shape, BLOCK + 9, vec![0, 1]);
         run(&mut *program, &batch(from_ref(&trunk)));
-        program.state().copy(1, 3).expect("both exist");
+        for group in 0..program.state().groups().len() {
+            program.state().copy(group, 1, 3).expect("both exist");
+        }
         let branch = |last: u32, blocks: Vec<u32>| {
             let mut ids = trunk.ids.clone();
             ids.extend([last, 1, 2]);
-            Sequence { ids, cached: trunk.ids.len(), blocks, long: trunk.long }
+            Sequence { ids, cached: trunk.ids.len(), blocks: tables(shape, blocks), long: trunk.long }
         };
         let (left, right) = (branch(5, vec![0, 1]), branch(9, vec![0, 3]));
         let left_logits = run(&mut *program, &batch(from_ref(&left))).logits;
         let right_logits = run(&mut *program, &batch(from_ref(&right))).logits;
         assert!(largest_difference(&left_logits, &right_logits) > 1e-3, "the branches differ");
         for (branch, logits) in [(left, left_logits), (right, right_logits)] {
-            let fresh = Sequence { cached: 0, blocks: vec![0, 1], ..branch };
+            let fresh = Sequence { cached: 0, blocks: tables(shape, vec![0, 1]), ..branch };
             let expected = run(&mut *prepare(&*case.backend, shape, 2), &batch(&[fresh])).logits;
             let tail = &expected[expected.len() - logits.len()..];
             assert_close(&logits, tail, case.itself, case.backend.name());
@@ -351,13 +362,15 @@ type Spoiled = (Code, &'static str, fn(&mut Batch));
 fn a_batch_that_refers_to_what_is_not_there_is_an_error() {
     let shape = Shape::random(6);
     let good = batch(&[Sequence::random(&mut Random::new(8), &shape, BLOCK + 2, vec![1, 0])]);
-    let cases: [Spoiled; 11] = [
+    let cases: [Spoiled; 13] = [
         (Code::InvalidRequest, "id", |b| b.rows[3].input = Input::Token(u32::MAX)),
         (Code::InvalidRequest, "the first id past the table", |b| b.rows[0].input = Input::Token(shape_vocab())),
         (Code::Internal, "embedding", |b| b.rows[3].input = Input::Embedding(0)),
         (Code::Internal, "embedding row", |b| b.embeddings = vec![0.0; 1]),
-        (Code::Internal, "block id", |b| b.spans[0].blocks[1] = 2),
-        (Code::Internal, "too few blocks", |b| b.spans[0].blocks.truncate(1)),
+        (Code::Internal, "block id", |b| b.spans[0].blocks[0][1] = 2),
+        (Code::Internal, "too few blocks", |b| b.spans[0].blocks[0].truncate(1)),
+        (Code::Internal, "no table for a group", |b| drop(b.spans[0].blocks.pop())),
+        (Code::Internal, "a table for no group", |b| b.spans[0].blocks.push(vec![0, 1])),
         (Code::Internal, "cached overflows", |b| b.spans[0].cached = usize::MAX),
         (Code::Internal, "gap", |b| b.spans[0].rows.start = 1),
         (Code::Internal, "rows without a span", |b| b.spans[0].rows.end -= 1),
@@ -453,7 +466,12 @@ fn what_a_plan_costs_is_what_it_takes() {
         assert!(loaded.is_sorted(), "{loaded:?}");
         assert_eq!(loaded.last(), Some(&cost.weights), "progress ends where the cost said");
         assert!(cost.scratch > 0 && cost.scratch > case.backend.cost(&plan, &tensors, 1).expect("the same").scratch);
-        program.state().grow(5).expect("a few blocks");
-        assert_eq!((program.state().blocks(), program.state().bytes()), (5, 5 * cost.block));
+        assert_eq!(program.state().groups(), cost.groups);
+        for (group, blocks) in (0..cost.groups.len()).zip([5, 3]) {
+            let before = program.state().bytes();
+            program.state().grow(group, blocks).expect("a few blocks");
+            let more = program.state().bytes() - before;
+            assert_eq!((program.state().blocks(group), more), (blocks, blocks as u64 * cost.groups[group].block));
+        }
     });
 }

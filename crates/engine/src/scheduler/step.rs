@@ -130,7 +130,7 @@ impl Scheduler {
         }
         let (from, to, first) = (sequence.kv, sequence.kv + rows, self.batch.rows.len());
         self.batch.rows.extend((from..to).map(|n| Row { input: Input::Token(sequence.tokens[n]), position: n as u32 }));
-        let blocks = sequence.blocks.clone();
+        let blocks = vec![sequence.blocks.clone(); self.parts.program.state().groups().len()];
         self.batch.spans.push(Span { rows: first..first + rows, cached: from, blocks, long: sequence.long });
         let before = self.batch.wanted.len();
         let logits_of = |n: usize| Wanted { row: first + n - from, want: Want::Logits };

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel as channel_of_events;
 use std::time::Instant;
 
-use wick_compute::{Input, State};
+use wick_compute::{Group, Input, State};
 use wick_spec::{Code, Request, Sampling};
 use wick_text::Tokenizer;
 
@@ -30,19 +30,31 @@ struct Slots {
 }
 
 impl State for Slots {
-    fn blocks(&self) -> usize {
+    fn groups(&self) -> &[Group] {
+        &[Group { window: None, block: 0 }]
+    }
+
+    fn blocks(&self, _: usize) -> usize {
         self.slots.len() / BLOCK
     }
 
-    fn grow(&mut self, blocks: usize) -> Result<()> {
+    fn grow(&mut self, _: usize, blocks: usize) -> Result<()> {
         self.slots.resize(blocks * BLOCK, None);
         Ok(())
     }
 
-    fn copy(&mut self, from: u32, to: u32) -> Result<()> {
+    fn copy(&mut self, _: usize, from: u32, to: u32) -> Result<()> {
         let from = from as usize * BLOCK;
         self.slots.copy_within(from..from + BLOCK, to as usize * BLOCK);
         Ok(())
+    }
+
+    fn read(&self, _: usize, _: u32, _: &mut Vec<u8>) -> Result<()> {
+        panic!("nothing is saved here")
+    }
+
+    fn write(&mut self, _: usize, _: u32, _: &[u8]) -> Result<()> {
+        panic!("nothing is restored here")
     }
 
     fn bytes(&self) -> u64 {
@@ -55,7 +67,7 @@ impl Program for Slots {
     fn run(&mut self, batch: &Batch, outputs: &mut Outputs, _: &Stop) -> Result<()> {
         outputs.logits = vec![0.0; VOCAB * batch.wanted.len()];
         for span in &batch.spans {
-            let slot = |n: usize| span.blocks[n / BLOCK] as usize * BLOCK + n % BLOCK;
+            let slot = |n: usize| span.blocks[0][n / BLOCK] as usize * BLOCK + n % BLOCK;
             for (row, n) in batch.rows[span.rows.clone()].iter().zip(span.cached..) {
                 let Input::Token(id) = row.input else { panic!("tokens only") };
                 assert_ne!(id, POISON, "the sequence that panics");
