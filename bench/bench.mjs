@@ -3,10 +3,14 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FILES, modelFile } from './files.mjs'
 import { machine, machineText } from './machine.mjs'
+import { abort } from './measures/abort.mjs'
 import { bandwidth } from './measures/bandwidth.mjs'
 import { contention } from './measures/contention.mjs'
 import { crossing } from './measures/crossing.mjs'
 import { defaults } from './measures/defaults.mjs'
+import { join as joining } from './measures/join.mjs'
+import { many } from './measures/many.mjs'
+import { prefix } from './measures/prefix.mjs'
 import { sampler } from './measures/sampler.mjs'
 import { speed } from './measures/speed.mjs'
 import { firstToken, load, memory } from './measures/start.mjs'
@@ -14,6 +18,9 @@ import { given, root } from './paths.mjs'
 import { HELP, readOptions, UsageError } from './pure/options.mjs'
 import { report } from './report.mjs'
 import { Run } from './run.mjs'
+
+/** What several requests share a model for: of the files whose prompts are long, unless others are asked for. */
+const several = { many, join: joining, abort, prefix }
 
 const asked = arguments_()
 if (asked === 'help') console.log(HELP)
@@ -61,6 +68,7 @@ async function measure(run, files) {
     if (wanted('first-token')) await firstToken(run, file, most)
     if (wanted('load')) await load(run, file, most)
     if (wanted('memory')) await memory(run, file, most)
+    for (const [name, measure] of Object.entries(several)) if (wanted(name) && (run.options.files || file.long)) await measure(run, file, most)
   }
   if (wanted('sampler')) await sampler(run, await modelFile('chain-q8_0'))
   if (wanted('defaults')) await defaults(run, files[0])

@@ -13,7 +13,7 @@ export function report(run) {
   return [engines.join('; '), ...sections.flatMap((section) => section(run))].filter(Boolean).join('\n\n')
 }
 
-const sections = [bandwidth, rates, times, memory, sampler, defaults, contention, crossing, reached]
+const sections = [bandwidth, rates, times, memory, sampler, defaults, contention, crossing, many, join, abort, prefix, reached]
 
 function bandwidth(run) {
   const rows = measured(run, /^bandwidth$/).map(({ threads, median, best, values }) => [String(threads), median, best, Math.min(...values)])
@@ -96,6 +96,57 @@ function crossing(run) {
     ...titled("CPU of all threads a token, beyond the engine's own work, µs", ['burst', 'way', 'µs', 'tokens a burst', 'spread, %'], cpu),
     ...titled('from sampled to seen in JavaScript, µs', ['event loop', 'way', 'median', 'p99'], late),
   ]
+}
+
+/** Answers at once: a row for each count, with how far the slowest is behind. */
+function many(run) {
+  const figures = measured(run, /^decode, \d+ at once$/)
+  const peers = PEERS.filter((name) => figures.some(({ engine }) => engine === name))
+  const rows = cells(figures).flatMap((cell) =>
+    [...new Set(cell.map(({ measure }) => measure))].map((measure) => {
+      const row = cell.filter((one) => one.measure === measure)
+      const answers = Number(/\d+/.exec(measure)[0])
+      const slowest = (name) => run.figures.find((one) => one.measure === `slowest of ${answers} at once` && one.file === row[0].file && one.engine === name)?.median
+      const own = find(row, 'wick')?.median
+      return { answers, row: [row[0].file.name, String(answers), own, ...peers.map((name) => find(row, name)?.median), ...peers.map((name) => own / find(row, name)?.median), slowest('wick'), slowest('node-llama-cpp'), peers.map((name) => variantText(find(row, name)?.variant)).join(' / ') || undefined, row.map(({ values }) => figure(spread(values) * 100)).join(' / ')] }
+    }),
+  )
+  const header = ['file', 'answers', 'wick', ...peers, ...peers.map((name) => `wick / ${name}`), 'slowest / mean', 'of node-llama-cpp', 'peers at', 'spread, %']
+  return titled(`decode of several answers at once, tok/s of all, ${figures[0]?.threads} threads`, header, rows.toSorted((a, b) => (a.row[0] === b.row[0] ? a.answers - b.answers : 0)).map(({ row }) => row))
+}
+
+function join(run) {
+  return situation(run, /^join of \d+: /, '7 answers decode and a long prompt joins')
+}
+
+function abort(run) {
+  return situation(run, /^abort in \d+: /, 'a long prompt is aborted and another request sent')
+}
+
+/** What was counted stands beside the ratio it is in. */
+function prefix(run) {
+  const note = ({ computed, once, remainders, all, usedBytes, preparedBytes, most }) => {
+    if (once !== undefined) return `${computed} of ${all} prompt tokens; new are ${once}, and ${remainders} of blocks begun`
+    if (most !== undefined) return `${mb(usedBytes)} MB, of them ${mb(preparedBytes)} before; once is ${mb(most)}`
+    return computed === undefined ? undefined : `${computed} tokens computed`
+  }
+  const rows = measured(run, /^(first token after \d+ and \d+|second turn, first token|\d+ requests with .*)$/).map((one) => [one.file.name, one.measure, one.engine, `${figure(one.median)} ${one.unit}`, note(one)])
+  return titled('what is not computed twice', ['file', 'figure', 'of', 'value', ''], rows)
+}
+
+const mb = (bytes) => figure(bytes / 1e6)
+
+/** Figures of a situation: a row each, a column for each engine. */
+function situation(run, pattern, title) {
+  const figures = measured(run, pattern)
+  const engines = [...new Set(figures.map(({ engine }) => engine))]
+  const rows = cells(figures).flatMap((cell) =>
+    [...new Set(cell.map(({ measure }) => measure))].map((measure) => {
+      const row = cell.filter((one) => one.measure === measure)
+      return [row[0].file.name, measure, ...engines.map((name) => find(row, name)?.median), row[0].unit]
+    }),
+  )
+  return titled(`${title}, ${figures[0]?.threads} threads`, ['file', 'figure', ...engines, ''], rows)
 }
 
 function reached(run) {

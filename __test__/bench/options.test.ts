@@ -16,6 +16,7 @@ describe('the command line of the bench', () => {
       cpu: 'avx2',
       under: [],
       json: undefined,
+      small: false,
     })
   })
 
@@ -32,11 +33,12 @@ describe('the command line of the bench', () => {
       cpu: 'native',
       under: ['chrt', '-f', '10'],
       json: 'out.json',
+      small: false,
     })
   })
 
   it('changes what the smoke would measure', () => {
-    expect(read('--smoke')).toMatchObject({ engines: ['wick'], rounds: 1, threads: [1], prompts: [64] })
+    expect(read('--smoke')).toMatchObject({ engines: ['wick'], rounds: 1, threads: [1], prompts: [64], small: true })
     expect(read('--smoke --threads 2')).toMatchObject({ engines: ['wick'], threads: [2] })
   })
 

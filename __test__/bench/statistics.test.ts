@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { median, percentile, spread } from '../../bench/pure/statistics.mjs'
+import { mean, median, percentile, spread } from '../../bench/pure/statistics.mjs'
 
 describe('the statistics of the bench', () => {
   it.each([
@@ -14,6 +14,11 @@ describe('the statistics of the bench', () => {
   })
 
   it('have no median of nothing', () => expect(median([])).toBeNaN())
+
+  it('have a mean', () => {
+    expect(mean([1, 2, 6])).toBe(3)
+    expect(mean([])).toBeNaN()
+  })
 
   it('interpolate percentiles', () => {
     const values = Array.from({ length: 101 }, (_, at) => 100 - at)

@@ -11,14 +11,25 @@ import { here } from '../paths.mjs'
 /**
  * What an adapter of this folder exports as `open`.
  * @callback Open
- * @param {{ file: string, threads?: number, contextTokens?: number }} options no thread count: the engine's default
+ * @param {{ file: string, threads?: number, contextTokens?: number, sequences?: number, load?: object }} options no thread count: the
+ *   engine's default; `sequences`: answers there may be at once, where an engine must be told; `load`: more for wick's `load`
  * @returns {Promise<Opened>}
  *
  * @typedef {object} Opened
  * @property {{ threads?: number, isa: string, backend: string }} facts
  * @property {(variant: object) => Promise<void>} configure another variant of the same engine
  * @property {(tokens: number[], count: number, sampling: 'greedy' | 'chain') => Promise<{ tokens: number, cached: number }>} answer
+ * @property {(tokens: number[], count: number, options?: StreamOptions) => Promise<{ tokens: number, cached: number }>} stream
+ * @property {(tokens: number[]) => Promise<object>} [prepare] computes a prompt ahead
+ * @property {() => object | undefined} [stats] what the engine says of itself
  * @property {() => Promise<void>} close
+ *
+ * @typedef {object} StreamOptions
+ * @property {'greedy' | 'chain' | object} [sampling] by name, or an engine's own options; default greedy
+ * @property {AbortSignal} [signal]
+ * @property {boolean} [ids] whether parts are single tokens and say which
+ * @property {() => void} [onStart] the engine has begun with the prompt; of an engine that does not say so never called
+ * @property {(ids: number[]) => void} [onPart] something was decoded
  */
 
 const running = new Set()

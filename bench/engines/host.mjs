@@ -2,6 +2,7 @@
 //   node host.mjs ADAPTER     calls come over the channel of the parent, see engine.mjs
 import { readFileSync } from 'node:fs'
 import { prompt } from '../pure/prompt.mjs'
+import * as crowd from './crowd.mjs'
 
 const before = performance.now()
 const adapter = await import(`./${process.argv[2]}.mjs`)
@@ -44,6 +45,8 @@ const calls = {
     for (const model of models) await answer(model, request)
     return { ms: performance.now() - started }
   },
+  /** Several requests on the first model: a situation of crowd.mjs. */
+  crowd: ({ situation, ...request }) => crowd[situation](models[0], request),
   memory() {
     globalThis.gc?.()
     const status = readFileSync('/proc/self/status', 'utf8')

@@ -1,6 +1,6 @@
 /**
  * node-llama-cpp through the fastest of its public ways: `sequence.evaluate`, which yields token ids, without detokenizing, stop
- * texts or chat.
+ * texts or chat. Several answers at once are sequences of one context, which batches them itself.
  */
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -16,31 +16,42 @@ const samplings = {
 }
 
 /** @type {import('./engine.mjs').Open} */
-export async function open({ file, threads, contextTokens }) {
+export async function open({ file, threads, contextTokens, sequences = 1 }) {
   const llama = await getLlama({ gpu: false, build: 'never', logLevel: 'error', ...(threads && { maxThreads: threads }) })
   const model = await llama.loadModel({ modelPath: file, gpuLayers: 0 })
   let context
-  let sequence
+  let idle
   const engine = {
     facts: { threads, isa: isaOf(llama.systemInfo), backend: `llama.cpp ${llama.llamaCppRelease.release}` },
     async configure(variant) {
       await context?.dispose()
       context = await model.createContext({
+        sequences,
         ...(contextTokens && { contextSize: contextTokens }),
         ...(threads && { threads: { ideal: threads, min: threads } }),
         ...variant,
       })
       engine.facts.threads = context.currentThreads
-      sequence = context.getSequence()
+      idle = Array.from({ length: variant.sequences ?? sequences }, () => context.getSequence())
     },
-    async answer(tokens, count, sampling) {
-      await sequence.clearHistory()
-      let sampled = 0
-      for await (const _ of sequence.evaluate(tokens, { ...samplings[sampling], yieldEogToken: true })) {
-        sampled += 1
-        if (sampled === count) break
+    answer: (tokens, count, sampling) => engine.stream(tokens, count, { sampling }),
+    // Its own verbs look at their signal between two tokens too: what is being evaluated is evaluated to its end.
+    async stream(tokens, count, { sampling = 'greedy', signal, onPart } = {}) {
+      const sequence = idle.pop()
+      if (sequence === undefined) throw new Error('more answers at once than the context has sequences')
+      try {
+        await sequence.clearHistory()
+        let sampled = 0
+        for await (const id of sequence.evaluate(tokens, { ...samplings[sampling], yieldEogToken: true })) {
+          signal?.throwIfAborted()
+          onPart?.([id])
+          sampled += 1
+          if (sampled === count) break
+        }
+        return { tokens: sampled, cached: 0 }
+      } finally {
+        idle.push(sequence)
       }
-      return { tokens: sampled, cached: 0 }
     },
     async close() {
       await context?.dispose()

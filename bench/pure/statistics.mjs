@@ -28,3 +28,11 @@ export function percentile(values, p) {
 export function spread(values) {
   return (Math.max(...values) - Math.min(...values)) / median(values)
 }
+
+/**
+ * Sum over count; NaN of none.
+ * @param {readonly number[]} values
+ */
+export function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}
