@@ -91,6 +91,7 @@ describe('wick on the command line', () => {
     expect(json(bench.out)).toEqual([
       {
         ...Object.fromEntries(['prefillTokensPerSecond', 'decodeTokensPerSecond', 'ttftMs', 'loadMs', 'rssBytes'].map((name) => [name, expect.any(Number)])),
+        sessions: 1,
         threads: 2,
         isa: expect.any(String),
         backend: 'cpu',

@@ -145,13 +145,34 @@ describe('wick convert and quantize', () => {
 })
 
 describe('wick bench', () => {
+  const slowly = async function* (options: GenerateOptions) {
+    for await (const part of words(options)) {
+      await new Promise((resolve) => setTimeout(resolve, 2))
+      yield part
+    }
+  }
+
+  it('counts several answers together', async () => {
+    const of = async (...flags: string[]) => {
+      const stage = await wick(['bench', 'paper.gguf', '--prompt', '16', '--gen', '20', '--rounds', '1', '--json', ...flags], { answer: slowly })
+      return { stage, figures: JSON.parse(stage.out) as Record<string, number> }
+    }
+    const { stage, figures } = await of('--sessions', '8')
+    expect(figures['sessions']).toBe(8)
+    // A warm-up of eight, and a round of eight, each with a prompt of its own.
+    expect(stage.asked).toHaveLength(16)
+    expect(new Set(stage.asked.slice(8).map(({ raw }) => JSON.stringify(raw))).size).toBe(8)
+    // Waiting side by side costs nothing.
+    expect(figures['decodeTokensPerSecond']).toBeGreaterThan(2 * ((await of()).figures['decodeTokensPerSecond'] ?? Infinity))
+  })
+
   const words = (options: GenerateOptions) => spoken(Array.from({ length: options.maxTokens ?? 0 }, () => 'w'), options)
 
   it('prints its figures as JSON', async () => {
     const stage = await wick(['bench', 'paper.gguf', '--prompt', '257', '--gen', '48', '--threads', '2', '--rounds', '2', '--json'], { answer: words })
     const figures = JSON.parse(stage.out) as Record<string, number>
-    expect(Object.keys(figures)).toEqual(['prefillTokensPerSecond', 'decodeTokensPerSecond', 'ttftMs', 'loadMs', 'rssBytes', 'threads', 'isa', 'backend'])
-    expect(figures).toMatchObject({ threads: 2, isa: 'avx2', backend: 'candle' })
+    expect(Object.keys(figures)).toEqual(['prefillTokensPerSecond', 'decodeTokensPerSecond', 'ttftMs', 'sessions', 'loadMs', 'rssBytes', 'threads', 'isa', 'backend'])
+    expect(figures).toMatchObject({ threads: 2, isa: 'avx2', backend: 'candle', sessions: 1 })
     for (const name of ['prefillTokensPerSecond', 'decodeTokensPerSecond', 'ttftMs', 'rssBytes']) expect(figures[name]).toBeGreaterThan(0)
     expect(stage.loaded[0]?.options).toMatchObject({ threads: 2 })
   })
