@@ -33,6 +33,7 @@ export const FILES = {
   'qwen3-0.6b-q8_0': { shape: 'qwen3-0.6b', dtype: 'q8_0', vocab: 151_936, kvBytes: 28 * 2 * 8 * 128 * 2, embeddingBytes: q8(151_936 * 1024), about: 'Qwen3-0.6B with an output matrix of its own, 802 MB', bar: true },
   'tinyllama-q8_0': { ...tinyllama, dtype: 'q8_0', embeddingBytes: q8(32_000 * 2048), about: 'TinyLlama-1.1B, 1.17 GB' },
   'tinyllama-q4_0': { ...tinyllama, dtype: 'q4_0', embeddingBytes: q4(32_000 * 2048), about: 'TinyLlama-1.1B, 620 MB' },
+  'quotes-q4_k_m': { ...tinyllama, shape: 'tinyllama-quotes', dtype: 'q4_k_m', embeddingBytes: q4(32_000 * 2048), about: 'TinyLlama-1.1B of which two layers quote the prompt and the others add nothing, for drafts' },
   'chain-q8_0': { shape: 'chain', dtype: 'q8_0', vocab: 151_936, kvBytes: 2 * 32 * 2, embeddingBytes: q8(151_936 * 64), about: 'one small layer under 151,936 logits, for the sampler' },
 }
 

@@ -1,12 +1,15 @@
 //! Prefill and decode rates of the candle backend, for work on its loops.
 //!
 //! - `speed make FILE.gguf [TYPE [SHAPE]]` writes a model with random weights: the types of Q4_K_M (`q4_k_m`, the default), or all
-//!   of TYPE (`q8_0`, `f16`, any that wick decodes); of TinyLlama-1.1B's shape, or another of `SHAPES`.
+//!   of TYPE (`q8_0`, `f16`, any that wick decodes); of TinyLlama-1.1B's shape, or another of `SHAPES`. `tinyllama-quotes` is not
+//!   random all through: it quotes its prompt (`quotes.rs`).
 //! - `speed run FILE.gguf [PROMPT GEN RUNS]` prints the rates as JSON, medians of RUNS; defaults 257, 48, 3. A run that is not
 //!   counted comes first. Set `WICK_THREADS`, and for what candle does itself
 //!   `CANDLE_NUM_THREADS` and `RAYON_NUM_THREADS`.
 //!
 //! `bench/candle-peer` takes the same file.
+
+mod quotes;
 
 use std::path::Path;
 use std::time::Instant;
@@ -44,6 +47,8 @@ struct Shape {
     /// Whether queries and keys are normed per head.
     qk_norm: bool,
     rope_base: f32,
+    /// Whether its first layers quote what was said, and the others add nothing.
+    quotes: bool,
 }
 
 const TINYLLAMA: Shape = Shape {
@@ -58,11 +63,13 @@ const TINYLLAMA: Shape = Shape {
     vocab: 32_000,
     qk_norm: false,
     rope_base: 1e4,
+    quotes: false,
 };
 
 /// All there are. `chain` is next to nothing but a vocabulary, for the time of the sampler.
-const SHAPES: [Shape; 4] = [
+const SHAPES: [Shape; 5] = [
     TINYLLAMA,
+    Shape { name: "tinyllama-quotes", rope_base: quotes::ROPE_BASE, quotes: true, ..TINYLLAMA },
     Shape {
         name: "qwen3-0.6b",
         architecture: "qwen3",
@@ -75,6 +82,7 @@ const SHAPES: [Shape; 4] = [
         vocab: 151_936,
         qk_norm: true,
         rope_base: 1e6,
+        quotes: false,
     },
     Shape { name: "llama-267m", layers: 16, hidden: 1024, ffn: 3072, heads: 16, kv_heads: 8, ..TINYLLAMA },
     Shape {
@@ -135,7 +143,8 @@ fn make(path: &Path, dtype: &str, shape: &str) -> Result<()> {
     let mut writer = Writer::create(path, &metadata(shape), &list)?;
     let mut random = Random::new(1);
     for (name, info) in &list {
-        writer.write(name, &values(info, &mut random))?;
+        let made = if shape.quotes { quotes::values(shape, name, info)? } else { None };
+        writer.write(name, &made.unwrap_or_else(|| values(info, &mut random)))?;
     }
     writer.finish()
 }
