@@ -58,8 +58,13 @@ export declare class NativeModel {
   render(prompt: NativePrompt): NativeOutcome<string>
   /** How many tokens a prompt is. */
   countTokens(prompt: NativePrompt): NativeOutcome<number>
-  /** Starts a generation; the work begins on the model's thread at once. */
-  generate(request: NativeRequest): NativeOutcome<NativeSession>
+  /**
+   * Starts a generation; the work begins on the model's thread at once. With a `snapshot` it goes on from there: text and tokens
+   * follow its end, a conversation repeats its messages.
+   */
+  generate(request: NativeRequest, snapshot?: NativeSnapshot | undefined | null): NativeOutcome<NativeSession>
+  /** What the model does at the moment. */
+  stats(): NativeStats
   /** Computes a prompt's keys and values and keeps them for the next generation that begins with it. */
   prepare(prompt: NativePrompt, cancel?: NativeCancel | undefined | null): Promise<NativeOutcome<NativeUsage>>
   /** Logits (positions, vocab) at ascending positions of `tokens`, row by row. Nothing is kept. */
@@ -78,8 +83,16 @@ export declare class NativeSession {
   feed(replacement?: Array<number> | undefined | null): NativeOutcome<null>
   /** Answers a `Token` event: the answer ends before the token. */
   finish(): NativeOutcome<null>
+  /** Where the answer can be continued; `null` before it has finished. */
+  snapshot(): NativeSnapshot | null
   /** Ends the work between two layers; `next` resolves with `cancelled`. */
   cancel(): void
+}
+
+/** A point of a session that it can go on from, as often as one likes. It pins no keys and values. */
+export declare class NativeSnapshot {
+  /** How many tokens it is. */
+  tokens(): number
 }
 
 /** Reads the report now. */
@@ -154,6 +167,12 @@ export interface NativeLoadOptions {
   quantize?: string
   /** `f16`, `q8_0`, `f32`. */
   kvType?: string
+  /** Most sessions that hold keys and values at once, from 1. */
+  maxSessions?: number
+  /** Most bytes of keys and values, the prefix cache included. */
+  kvBytes?: number
+  /** Most bytes that are kept of what ended; 0 keeps and shares nothing. */
+  prefixCacheBytes?: number
   vocabOnly?: boolean
 }
 
@@ -265,6 +284,8 @@ export interface NativeRequest {
   overflow?: string
   /** Most tokens of the model's thought. */
   reasoningBudget?: number
+  /** Requests of a higher one go first; 0 by default. */
+  priority?: number
 }
 
 /** Sampling options; what is absent has its default. */
@@ -304,6 +325,33 @@ export interface NativeSampling {
   draw?: string
   mirostatTau?: number
   mirostatEta?: number
+}
+
+/** Figures of one moment, and totals since the load. */
+export interface NativeStats {
+  /** Sessions that hold keys and values, or are computed. */
+  runningSessions: number
+  /** Sessions in line. */
+  waitingSessions: number
+  /** Bytes of keys and values in use, what the cache keeps included. */
+  kvUsedBytes: number
+  /** Those of them that only the cache keeps. */
+  kvCachedBytes: number
+  kvLimitBytes: number
+  /** Tokens of prompts that had been computed before, in all. */
+  cacheHitTokens: number
+  /** Tokens of prompts, in all. */
+  cacheLookupTokens: number
+  /** Over the last two seconds. */
+  tokensPerSecond: number
+  /** Over the last two seconds. */
+  promptTokensPerSecond: number
+  /** How often a session gave its keys and values up for another, in all. */
+  preemptions: number
+  /** In all. */
+  draftProposedTokens: number
+  /** Of those, what became part of an answer. */
+  draftAcceptedTokens: number
 }
 
 /** What this build knows of model files. */

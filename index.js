@@ -773,12 +773,13 @@ if (
   }
 }
 
-const { NativeCancel, NativeConversion, NativeLoad, NativeModel, NativeSession, machine, support } = nativeBinding
+const { NativeCancel, NativeConversion, NativeLoad, NativeModel, NativeSession, NativeSnapshot, machine, support } = nativeBinding
 export { NativeCancel }
 export { NativeConversion }
 export { NativeLoad }
 export { NativeModel }
 export { NativeSession }
+export { NativeSnapshot }
 export { machine }
 export { support }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -17,4 +17,5 @@ mod outcome;
 mod request;
 mod sampling;
 mod session;
+mod stats;
 mod support;

@@ -34,6 +34,12 @@ pub struct NativeLoadOptions {
     pub quantize: Option<String>,
     /// `f16`, `q8_0`, `f32`.
     pub kv_type: Option<String>,
+    /// Most sessions that hold keys and values at once, from 1.
+    pub max_sessions: Option<u32>,
+    /// Most bytes of keys and values, the prefix cache included.
+    pub kv_bytes: Option<f64>,
+    /// Most bytes that are kept of what ended; 0 keeps and shares nothing.
+    pub prefix_cache_bytes: Option<f64>,
     pub vocab_only: Option<bool>,
 }
 
@@ -133,6 +139,10 @@ fn into_options(options: NativeLoadOptions) -> Result<LoadOptions> {
         mlock: options.mlock.unwrap_or(false),
         quantize: options.quantize.as_deref().map(quantised_type).transpose()?,
         kv_type: options.kv_type.as_deref().map(str::parse).transpose()?,
+        max_sessions: options.max_sessions,
+        // A number is rounded towards the bytes that there can be.
+        kv_bytes: options.kv_bytes.map(|bytes| bytes as u64),
+        prefix_cache_bytes: options.prefix_cache_bytes.map(|bytes| bytes as u64),
         vocab_only: options.vocab_only.unwrap_or(false),
         wrap: wick_engine::fault_from_environment(),
     })

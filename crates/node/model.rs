@@ -9,7 +9,8 @@ use crate::event::NativeUsage;
 use crate::info::NativeModelInfo;
 use crate::outcome::{Outcome, promise};
 use crate::request::{NativePrompt, NativeRequest};
-use crate::session::NativeSession;
+use crate::session::{NativeSession, NativeSnapshot};
+use crate::stats::NativeStats;
 
 /// A loaded model. Letting it be collected frees it when its last session ends.
 #[napi]
@@ -49,10 +50,18 @@ impl NativeModel {
         Outcome(self.0.count_tokens(&prompt.into()).map(|n| n as u32))
     }
 
-    /// Starts a generation; the work begins on the model's thread at once.
+    /// Starts a generation; the work begins on the model's thread at once. With a `snapshot` it goes on from there: text and tokens
+    /// follow its end, a conversation repeats its messages.
     #[napi(catch_unwind, ts_return_type = "NativeOutcome<NativeSession>")]
-    pub fn generate(&self, request: NativeRequest) -> Outcome<NativeSession> {
-        Outcome(request.into_request().and_then(|request| self.0.generate(request)).map(NativeSession))
+    pub fn generate(&self, request: NativeRequest, snapshot: Option<&NativeSnapshot>) -> Outcome<NativeSession> {
+        let past = snapshot.map(|snapshot| snapshot.0.clone());
+        Outcome(request.into_request().and_then(|request| self.0.generate_after(past, request)).map(NativeSession))
+    }
+
+    /// What the model does at the moment.
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> NativeStats {
+        self.0.stats().into()
     }
 
     /// Computes a prompt's keys and values and keeps them for the next generation that begins with it.

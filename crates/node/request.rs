@@ -45,6 +45,8 @@ pub struct NativeRequest {
     pub overflow: Option<String>,
     /// Most tokens of the model's thought.
     pub reasoning_budget: Option<u32>,
+    /// Requests of a higher one go first; 0 by default.
+    pub priority: Option<i32>,
 }
 
 impl From<NativePrompt> for Prompt {
@@ -74,6 +76,7 @@ impl NativeRequest {
             ignore_end: self.ignore_end.unwrap_or(false),
             ask_tokens: self.ask_tokens.unwrap_or(false),
             reasoning_budget: self.reasoning_budget,
+            priority: self.priority.unwrap_or(0),
             overflow: match self.overflow.as_deref() {
                 None | Some("error") => Overflow::Error,
                 Some("ask") => Overflow::Ask,

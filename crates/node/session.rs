@@ -2,8 +2,8 @@
 
 use napi::bindgen_prelude::{Env, Object};
 use napi_derive::napi;
-use wick_engine::Session;
 use wick_engine::spec::Fed;
+use wick_engine::{Session, Snapshot};
 
 use crate::event::NativeEvent;
 use crate::outcome::{Outcome, promise};
@@ -45,9 +45,28 @@ impl NativeSession {
         Outcome(self.0.feed(Fed::End))
     }
 
+    /// Where the answer can be continued; `null` before it has finished.
+    #[napi(catch_unwind)]
+    pub fn snapshot(&self) -> Option<NativeSnapshot> {
+        self.0.snapshot().map(NativeSnapshot)
+    }
+
     /// Ends the work between two layers; `next` resolves with `cancelled`.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
         self.0.cancel();
+    }
+}
+
+/// A point of a session that it can go on from, as often as one likes. It pins no keys and values.
+#[napi]
+pub struct NativeSnapshot(pub(crate) Snapshot);
+
+#[napi]
+impl NativeSnapshot {
+    /// How many tokens it is.
+    #[napi(catch_unwind)]
+    pub fn tokens(&self) -> u32 {
+        self.0.tokens() as u32
     }
 }

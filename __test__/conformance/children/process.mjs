@@ -125,7 +125,8 @@ const parts = {
     report({ parts, code })
     const beside = await Promise.allSettled([1, 2, 3, 4, 5, 6].map((seed) => generate(asked(model, 4, { seed })).collect()))
     report({ beside: beside.map(({ status, reason }) => reason?.code ?? status) })
-    report({ others: await Promise.all([1, 2, 3, 4].map(() => model.evaluate([30, 31]).then(() => 'fulfilled', (error) => error.code))) })
+    const other = () => model.evaluate([30, 31]).then(() => 'fulfilled', (error) => error.code)
+    report({ others: [await other(), await other(), await other(), await other()] })
     await model.close()
     report({ models: (await until(() => modelThreads() === 0)) ? 0 : modelThreads() })
   },

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use wick_sample::{Choice, Sampler};
 use wick_spec::{AlternativeToken, Event, Fed, FinishReason, Prompt, Request, Result, Timings, TokenInfo, Usage};
-use wick_text::{Decoder, Place, Split, StopTexts, Tokenizer};
+use wick_text::{Control, Decoder, Place, Split, StopTexts, Tokenizer};
 
 use crate::reasoning::{Reasoning, Spelling};
 use crate::sampling::sampler;
@@ -33,8 +33,8 @@ pub(crate) struct Answer {
     undecided: Vec<TokenInfo>,
     /// What was said so far, thoughts and their marks included.
     text: String,
-    /// Whether a stop text ended it, so that less was shown than was said.
-    stopped: bool,
+    /// The stop text that ended it, so that less was shown than was said.
+    stopped_by: Option<String>,
     /// Ids sampled so far.
     ids: Vec<u32>,
     clock: Clock,
@@ -79,7 +79,7 @@ impl Answer {
             reasoning: None,
             reasoning_budget: request.reasoning_budget,
             undecided: Vec::new(),
-            stopped: false,
+            stopped_by: None,
             text: String::new(),
             ids: Vec::new(),
             clock: Clock { arrived, began: None, prompt_ms: 0.0, prompt_tokens: 0, first_token: None, last_token: None },
@@ -197,7 +197,7 @@ impl Answer {
         let (shown, stop) = self.stops.push(&split.text);
         split.text = shown;
         if stop.is_some() {
-            self.stopped = true;
+            self.stopped_by.clone_from(&stop);
             return Some(End { reason: FinishReason::Stop, stop });
         }
         let reason = reason?;
@@ -254,13 +254,10 @@ impl Answer {
     /// What was said, as the template would write it, and how many of the ids say exactly that: all of them, or all but the end
     /// token. `None` when a stop text was cut out, so that text and ids no longer agree.
     pub(crate) fn said(&self) -> Option<(String, usize)> {
-        if self.stopped {
+        if self.stopped_by.is_some() {
             return None;
         }
-        let said = match self.ids.split_last() {
-            Some((last, said)) if self.tokenizer.is_control(*last) => said,
-            _ => &self.ids,
-        };
+        let said = self.ids_said();
         let mut spelled = Vec::with_capacity(self.text.len());
         let marks = |id: u32| self.reasoning.as_ref().is_some_and(|reasoning| reasoning.sign(id).is_some());
         for &id in said.iter().filter(|&&id| marks(id) || !self.tokenizer.is_control(id)) {
@@ -274,6 +271,25 @@ impl Answer {
         // A tokenizer that puts a space in front of a text drops it again when it decodes one.
         let agrees = spelled == text || spelled.strip_prefix(b" ") == Some(text);
         agrees.then_some((said_text, said.len()))
+    }
+
+    /// All ids but the end token.
+    fn ids_said(&self) -> &[u32] {
+        match self.ids.split_last() {
+            Some((last, said)) if self.tokenizer.is_control(*last) => said,
+            _ => &self.ids,
+        }
+    }
+
+    /// The ids that a continuation of this answer goes on from: those sampled, or where a stop text was cut out those of the rest.
+    pub(crate) fn ids_shown(&self) -> Result<Vec<u32>> {
+        match &self.stopped_by {
+            None => Ok(self.ids_said().to_vec()),
+            Some(stop) => {
+                let shown = self.text.rfind(stop.as_str()).unwrap_or(self.text.len());
+                self.tokenizer.encode(&self.text[..shown], Control::AsText, false)
+            }
+        }
     }
 
     /// The last event.

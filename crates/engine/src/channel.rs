@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wick_spec::{Error, Event, Result, Stop};
 
+use crate::snapshot::Snapshot;
+
 /// Events a reader may be behind before its sequence is skipped.
 const CAPACITY: usize = 64;
 
@@ -18,6 +20,8 @@ pub type Ready = Box<dyn FnOnce(Result<Option<Vec<Event>>>) + Send>;
 struct Queue {
     events: VecDeque<Event>,
     end: Option<Result<()>>,
+    /// Where a finished answer can be continued.
+    snapshot: Option<Snapshot>,
     waiting: Option<Ready>,
 }
 
@@ -54,6 +58,13 @@ impl Writer {
             queue.events.push_back(event);
         }
         answer(queue);
+    }
+
+    /// The last event, and where the answer can be continued.
+    pub(crate) fn finish(&self, event: Event, snapshot: Snapshot) {
+        self.push(event);
+        self.0.lock().snapshot = Some(snapshot);
+        self.end(Ok(()));
     }
 
     /// The end: `Ok` after a finish event, or the error the reader gets after the events before it. Later ends are ignored.
@@ -101,6 +112,11 @@ impl Reader {
             queue.end = Some(Err(Error::cancelled("The session was cancelled.")));
         }
         answer(queue);
+    }
+
+    /// Where the answer can be continued; `None` before it has finished.
+    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
+        self.0.lock().snapshot.clone()
     }
 
     /// Whether nothing more will be written.

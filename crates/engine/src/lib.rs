@@ -4,13 +4,13 @@
 //! answered through callbacks. Nothing here blocks the caller.
 
 mod answer;
-mod blocks;
 mod budget;
 mod channel;
 mod convert;
 mod describe;
 mod fault;
 mod info;
+mod kv;
 mod load;
 mod log;
 mod machine;
@@ -18,11 +18,13 @@ mod model;
 mod options;
 mod prompt;
 mod reasoning;
-mod retained;
 mod sampling;
 mod scheduler;
 mod sequence;
+mod snapshot;
+mod stats;
 mod support;
+mod turns;
 
 pub use channel::Ready;
 pub use convert::{Conversion, Converted, convert};
@@ -33,6 +35,8 @@ pub use log::{Level, Log};
 pub use machine::Machine;
 pub use model::{Model, Session};
 pub use options::{BackendKind, DeviceKind, KvType, LoadOptions, Wrap, quantised_type};
+pub use snapshot::Snapshot;
+pub use stats::Stats;
 pub use support::{Support, support};
 pub use wick_spec as spec;
 pub use wick_text::{Control, Thought};

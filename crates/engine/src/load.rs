@@ -13,15 +13,16 @@ use wick_models::{Loading, LongFrom, Mix, while_loading};
 use wick_spec::{Error, Result, Stop, Warning};
 use wick_weights::{Recoded, Tensors};
 
-use crate::blocks::Blocks;
-use crate::budget::budget;
+use crate::budget::{Asked, budget};
 use crate::describe::{Source, open, weights_dtype};
 use crate::info::Info;
+use crate::kv::Kv;
 use crate::log::{Level, Log};
 use crate::machine::Machine;
 use crate::model::{Engine, Model, Running};
-use crate::options::{BackendKind, DeviceKind, KvType, LoadOptions};
+use crate::options::{BackendKind, DEFAULT_SESSIONS, DeviceKind, KvType, LoadOptions, MOST_SESSIONS};
 use crate::scheduler::{CHUNK, Command, Parts, Scheduler};
+use crate::stats::Counters;
 
 /// Told bytes done and bytes in all.
 pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
@@ -130,8 +131,9 @@ fn start(
     let recoded = options.quantize.map(|mix| quantising(options, mix, source, info, log, stop));
     let tensors: &dyn Tensors = recoded.as_ref().map_or(source.tensors(), |recoded| recoded);
     let cost = backend.cost(plan, tensors, CHUNK)?;
-    let asked = options.context_tokens.map(|n| n as usize);
-    check_context(asked, info, log)?;
+    let most_running = most_running(options)?;
+    let asked = Asked { context: options.context_tokens.map(|n| n as usize), kv_bytes: options.kv_bytes };
+    check_context(asked.context, info, log)?;
     let fit = budget(&cost, asked, info.trained_context_tokens, machine.available_memory_bytes)?;
     let block: u64 = cost.groups.iter().map(|group| group.block).sum();
     log.write(
@@ -144,7 +146,7 @@ fn start(
             pool.threads(),
             cost.weights >> 20,
             fit.context,
-            (block * fit.blocks as u64) >> 20
+            fit.kv_bytes >> 20
         ),
     );
     progress(0, cost.weights);
@@ -169,20 +171,30 @@ fn start(
     let warnings = info.warnings.iter().map(|message| Warning { message: message.clone() }).collect();
 
     let (send, commands) = channel();
-    let engine = Engine { commands: send, closing: Stop::default(), running: Running::default() };
+    let (closing, running, counters) = (Stop::default(), Running::new(most_running), Counters::new());
+    let engine = Engine { commands: send, closing, running, counters };
     let parts = Parts {
         program,
         prompter: source.prompter.clone(),
-        blocks: Blocks::new(fit.blocks),
+        kv: Kv::new(&cost.groups, fit.kv_bytes, options.prefix_cache_bytes.unwrap_or(u64::MAX)),
         context: fit.context,
         long_over: long_over(source.long_from, fit.context),
         vocab: plan.vocab,
+        most_running,
         log: log.clone(),
         warnings,
         closing: engine.closing.clone(),
         running: engine.running.clone(),
+        counters: engine.counters.clone(),
     };
     Ok((parts, commands, engine))
+}
+
+fn most_running(options: &LoadOptions) -> Result<usize> {
+    match options.max_sessions.unwrap_or(DEFAULT_SESSIONS) {
+        sessions @ 1..=MOST_SESSIONS => Ok(sessions as usize),
+        sessions => Err(Error::invalid_request(format!("maxSessions is {sessions}; it can be from 1 to {MOST_SESSIONS}."))),
+    }
 }
 
 /// The process's pool, as one of so many threads.

@@ -15,6 +15,8 @@ use crate::info::Info;
 use crate::prompt::Prompter;
 use crate::scheduler::{Command, Done};
 use crate::sequence::{Reply, Sequence, Work};
+use crate::snapshot::Snapshot;
+use crate::stats::{Counters, Stats};
 
 /// Most bytes of logits one [`Model::evaluate`] may return.
 const MAX_LOGITS_BYTES: usize = 1 << 30;
@@ -22,8 +24,8 @@ const MAX_LOGITS_BYTES: usize = 1 << 30;
 /// Most texts that may end an answer.
 const MAX_STOPS: usize = 64;
 
-/// Most requests a model holds at once, waiting ones included.
-const MAX_RUNNING: usize = 1024;
+/// Most requests that wait in line, beside those that run.
+const MAX_WAITING: usize = 1024;
 
 /// A handle to a loaded model; clones share it. The model's thread ends when the last handle and session are dropped, or by
 /// [`Model::close`].
@@ -42,15 +44,24 @@ pub(crate) struct Engine {
     pub commands: Sender<Command>,
     pub closing: Stop,
     pub running: Running,
+    pub counters: Counters,
 }
 
-/// The flags of running sequences, so that a close can end them between layers.
-#[derive(Clone, Default)]
-pub(crate) struct Running(Arc<Mutex<HashMap<u64, Stop>>>);
+/// The flags of the requests that a model has, so that a close can end them between layers.
+#[derive(Clone)]
+pub(crate) struct Running {
+    all: Arc<Mutex<HashMap<u64, Stop>>>,
+    most: usize,
+}
 
 impl Running {
+    /// Of a model that runs so many requests at once.
+    pub(crate) fn new(most_running: usize) -> Self {
+        Self { all: Arc::default(), most: most_running + MAX_WAITING }
+    }
+
     fn with<T>(&self, f: impl FnOnce(&mut HashMap<u64, Stop>) -> T) -> T {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.all.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Lists a new sequence. `busy` when there are too many.
@@ -58,8 +69,12 @@ impl Running {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         self.with(|all| {
-            if all.len() >= MAX_RUNNING {
-                return Err(Error::busy(format!("The model has {MAX_RUNNING} requests already. Wait for some to end.")));
+            if all.len() >= self.most {
+                return Err(Error::busy(format!(
+                    "The model has {} requests already, those in line included. Wait for some to end.",
+                    self.most
+                ))
+                .with("requests", self.most as u64));
             }
             all.insert(id, stop.clone());
             Ok(id)
@@ -107,11 +122,22 @@ impl Model {
 
     /// How many tokens a prompt is.
     pub fn count_tokens(&self, prompt: &Prompt) -> Result<usize> {
-        Ok(self.prompter.encode(prompt, std::iter::empty())?.ids.len())
+        Ok(self.prompter.encode(prompt, None, std::iter::empty())?.ids.len())
+    }
+
+    /// What it does at the moment. All zero where only the vocabulary was loaded.
+    pub fn stats(&self) -> Stats {
+        self.engine.as_ref().map(|engine| engine.counters.read()).unwrap_or_default()
     }
 
     /// Starts a generation. Everything that can be refused without computing is refused here.
     pub fn generate(&self, request: Request) -> Result<Session> {
+        self.generate_after(None, request)
+    }
+
+    /// Starts a generation that goes on from a `past`: text and tokens follow its end; a conversation repeats its messages, and
+    /// finds its ids.
+    pub fn generate_after(&self, past: Option<Snapshot>, request: Request) -> Result<Session> {
         let engine = self.engine()?;
         if request.max_tokens == Some(0) {
             return Err(Error::invalid_request("maxTokens is 0; it must be 1 or more."));
@@ -123,7 +149,10 @@ impl Model {
         let (writer, reader, stop) = channel();
         let work =
             Work::Generate { answer: Box::new(answer), writer, overflow: request.overflow, max_tokens: request.max_tokens };
-        let id = engine.start(stop, work, request.prompt)?;
+        let mut sequence = Sequence::new(stop, work, request.prompt);
+        sequence.priority = request.priority;
+        sequence.past = past;
+        let id = engine.start(sequence)?;
         Ok(Session { id, vocab: self.info.vocab_size, reader, commands: engine.commands.clone() })
     }
 
@@ -179,7 +208,7 @@ impl Model {
                     reply(result);
                 });
                 // What refuses the work answers it as well.
-                let _ = engine.start(stop, work(reply), prompt);
+                let _ = engine.start(Sequence::new(stop, work(reply), prompt));
             }
         }
     }
@@ -207,11 +236,10 @@ impl Model {
 
 impl Engine {
     /// Sends a new sequence to the thread. Whatever refuses it also answers whoever waits for it.
-    fn start(&self, stop: Stop, work: Work, prompt: Prompt) -> Result<u64> {
-        let mut sequence = Box::new(Sequence::new(stop, work, prompt));
+    fn start(&self, mut sequence: Sequence) -> Result<u64> {
         let id = self.running.add(&sequence.stop).inspect_err(|error| sequence.fail(error.clone()))?;
         sequence.id = id;
-        self.commands.send(Command::Start(sequence)).map_err(|_| {
+        self.commands.send(Command::Start(Box::new(sequence))).map_err(|_| {
             self.running.remove(id);
             Error::closed("The model was closed.")
         })?;
@@ -247,6 +275,11 @@ impl Session {
             }
         }
         self.commands.send(Command::Feed(self.id, fed)).map_err(|_| Error::closed("The model was closed."))
+    }
+
+    /// Where the answer can be continued; `None` before it has finished.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        self.reader.snapshot()
     }
 
     /// Ends the work between two layers. The reader gets `cancelled`.

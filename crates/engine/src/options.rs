@@ -46,6 +46,12 @@ pub enum KvType {
     Q8_0,
 }
 
+/// Sessions that hold keys and values at once, where a load does not say.
+pub(crate) const DEFAULT_SESSIONS: u32 = 64;
+
+/// Most of them that a load may ask for.
+pub(crate) const MOST_SESSIONS: u32 = 1024;
+
 /// Puts a program into another one.
 pub type Wrap = fn(Box<dyn Program>) -> Box<dyn Program>;
 
@@ -74,6 +80,12 @@ pub struct LoadOptions {
     pub quantize: Option<&'static Mix>,
     /// How the cpu backend keeps keys and values; `None`: f16. `unsupported` with another backend.
     pub kv_type: Option<KvType>,
+    /// Most sessions that hold keys and values at once, 1 to 1,024; others wait in line. `None`: 64.
+    pub max_sessions: Option<u32>,
+    /// Most bytes of keys and values, the prefix cache included; `None`: what memory allows.
+    pub kv_bytes: Option<u64>,
+    /// Most bytes of keys and values that are kept of what ended; 0 keeps and shares nothing. `None`: what others leave of all.
+    pub prefix_cache_bytes: Option<u64>,
     /// Loads the tokenizer and the metadata alone.
     pub vocab_only: bool,
     /// Wraps the program before it is run; tests inject faults with it.

@@ -6,6 +6,7 @@ use wick_spec::{ChatPrompt, Error, Prompt, Result};
 use wick_text::{ChatTemplate, Control, ControlTexts, Marks, Place, Rendered, TemplateSource, Thought, Tokenizer};
 
 use crate::reasoning::Spelling;
+use crate::snapshot::Snapshot;
 
 /// A model's tokenizer and its templates.
 pub(crate) struct Prompter {
@@ -68,6 +69,13 @@ pub(crate) struct Turn {
     pub ids: Vec<u32>,
 }
 
+impl Turn {
+    /// About what it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.rendered.text().len() + self.answer.len() + self.ids.len() * size_of::<u32>()
+    }
+}
+
 /// A prompt as the engine runs it.
 #[derive(Debug)]
 pub(crate) struct Encoded {
@@ -85,21 +93,37 @@ impl Prompter {
         Ok(Self { tokenizer, default, tool_use })
     }
 
-    /// The ids of a prompt; `turns` are earlier turns whose ids to keep, the one that covers most of the prompt wins.
-    pub(crate) fn encode<'a>(&self, prompt: &Prompt, turns: impl Iterator<Item = &'a Turn>) -> Result<Encoded> {
+    /// The ids of a prompt. With a `past`, text and tokens go on from its ids, and a conversation begins with its turn; `turns` are
+    /// others whose ids to keep. The one that covers most of the prompt wins.
+    pub(crate) fn encode<'a>(
+        &self,
+        prompt: &Prompt,
+        past: Option<&'a Snapshot>,
+        turns: impl Iterator<Item = &'a Turn>,
+    ) -> Result<Encoded> {
+        let plain = |ids| Encoded { ids, rendered: None, thoughts: None };
+        let after_past = |ids: &[u32]| [past.map_or(&[][..], |past| &past.tokens), ids].concat();
         let encoded = match prompt {
             Prompt::Chat(chat) => {
                 let template = self.template(chat)?;
                 let (rendered, place) = template.render(chat)?;
                 let thoughts = template.thoughts.clone().zip(place);
-                Encoded { ids: self.encode_chat(&rendered, turns)?, rendered: Some(rendered), thoughts }
+                let own = past.and_then(|past| past.turn.as_deref());
+                Encoded {
+                    ids: self.encode_chat(&rendered, own.into_iter().chain(turns))?,
+                    rendered: Some(rendered),
+                    thoughts,
+                }
             }
             Prompt::Text { text, parse_control } => {
                 let control = if *parse_control { Control::Parse } else { Control::AsText };
-                Encoded { ids: self.tokenizer.encode(text, control, true)?, rendered: None, thoughts: None }
+                plain(after_past(&self.tokenizer.encode(text, control, past.is_none())?))
             }
-            Prompt::Infill(gap) => Encoded { ids: self.tokenizer.encode_infill(gap)?, rendered: None, thoughts: None },
-            Prompt::Tokens(ids) => Encoded { ids: ids.clone(), rendered: None, thoughts: None },
+            Prompt::Infill(_) if past.is_some() => {
+                return Err(Error::invalid_request("A gap is filled on its own; a session cannot go on with one."));
+            }
+            Prompt::Infill(gap) => plain(self.tokenizer.encode_infill(gap)?),
+            Prompt::Tokens(ids) => plain(after_past(ids)),
         };
         if encoded.ids.is_empty() {
             return Err(Error::invalid_request(

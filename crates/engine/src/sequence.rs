@@ -1,5 +1,6 @@
 //! One sequence on the engine's thread: what it asks for and how far it is.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use wick_spec::{Error, Event, Fed, Overflow, Prompt, Result, Stop, Usage};
@@ -7,7 +8,10 @@ use wick_text::{Place, Rendered};
 
 use crate::answer::Answer;
 use crate::channel::Writer;
+use crate::kv::Table;
+use crate::prompt::Turn;
 use crate::reasoning::Spelling;
+use crate::snapshot::Snapshot;
 
 /// Called once with a result, from the engine's thread.
 pub(crate) type Reply<T> = Box<dyn FnOnce(Result<T>) + Send>;
@@ -25,17 +29,20 @@ pub(crate) enum Work {
 /// Where a sequence is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// To be encoded and admitted in its next turn.
+    /// To be encoded in its next turn.
     Waiting,
-    /// Encoded; waits until others give blocks back.
+    /// Encoded; in line for its keys and values.
     Queued,
-    /// Has its blocks reserved and can run.
+    /// Can compute.
     Running,
     /// Told its reader that the window is full, and waits for a shorter prompt.
     Paused,
     /// Told its reader of a token, and waits for what becomes of it.
     Asked,
 }
+
+/// Who goes first, smallest first: by priority, then by age.
+pub(crate) type Rank = (Reverse<i32>, u64);
 
 /// A sequence.
 pub(crate) struct Sequence {
@@ -44,8 +51,12 @@ pub(crate) struct Sequence {
     pub stop: Stop,
     pub work: Work,
     pub phase: Phase,
+    /// Higher goes first.
+    pub priority: i32,
     /// What to encode when its turn comes; `None` once it is.
     pub prompt: Option<Prompt>,
+    /// What the first prompt goes on from.
+    pub past: Option<Snapshot>,
     /// Of a chat prompt.
     pub rendered: Option<Rendered>,
     /// Of a chat prompt under a template that knows thoughts.
@@ -58,13 +69,14 @@ pub(crate) struct Sequence {
     pub prompt_tokens: usize,
     /// How many of the prompt's keys and values were there already.
     pub cached_tokens: usize,
-    /// Tokens whose keys and values the blocks hold.
-    pub kv: usize,
-    pub blocks: Vec<u32>,
+    /// Its keys and values.
+    pub table: Table,
     /// Whether its rows turn as those of long sequences do.
     pub long: bool,
-    /// Blocks it may come to need.
-    pub reserved: usize,
+    /// Whether it gave up keys and values for another, so that what it finds of them was its own.
+    pub preempted: bool,
+    /// How the next turn of a chat begins, once it is answered.
+    pub turn: Option<Arc<Turn>>,
     /// What the reader said of the token he was asked about.
     pub fed: Option<Fed>,
     /// Whether the reader was told of the start.
@@ -79,17 +91,19 @@ impl Sequence {
             stop,
             work,
             phase: Phase::Waiting,
+            priority: 0,
             prompt: Some(prompt),
+            past: None,
             rendered: None,
             thoughts: None,
             thinking,
             tokens: Vec::new(),
             prompt_tokens: 0,
             cached_tokens: 0,
-            kv: 0,
-            blocks: Vec::new(),
+            table: Table::default(),
             long: false,
-            reserved: 0,
+            preempted: false,
+            turn: None,
             fed: None,
             started: false,
         }
@@ -112,27 +126,39 @@ impl Sequence {
         unheeded.into_iter().filter_map(|(is, message)| is.then_some(message)).collect()
     }
 
-    /// Whether a step would be of use now.
+    /// Whether a step would be of use now, as far as the sequence itself knows.
     pub(crate) fn runnable(&self) -> bool {
         self.stop.is_set()
-            || match (&self.work, self.phase) {
-                (_, Phase::Waiting) => true,
-                (_, Phase::Queued | Phase::Paused | Phase::Asked) => false,
-                (Work::Generate { writer, .. }, Phase::Running) => writer.has_room(),
-                (_, Phase::Running) => true,
+            || match self.phase {
+                Phase::Waiting => true,
+                Phase::Paused | Phase::Asked => false,
+                Phase::Queued | Phase::Running => !self.is_behind(),
             }
     }
 
-    /// Most tokens it may come to hold in a window of `context`.
-    pub(crate) fn most_tokens(&self, context: usize) -> usize {
-        match &self.work {
-            Work::Generate { answer, max_tokens: Some(max), .. } => {
-                let left = (*max as usize).saturating_sub(answer.ids().len());
-                self.tokens.len().saturating_add(left).min(context)
-            }
-            Work::Generate { .. } => context,
-            Work::Prepare(_) | Work::Evaluate { .. } => self.tokens.len(),
-        }
+    /// Whether its reader is behind.
+    fn is_behind(&self) -> bool {
+        matches!(&self.work, Work::Generate { writer, .. } if !writer.has_room())
+    }
+
+    /// Whether a computation is what it needs next.
+    pub(crate) fn computes(&self) -> bool {
+        self.phase == Phase::Running && self.fed.is_none() && !self.stop.is_set() && !self.is_behind()
+    }
+
+    /// Whether it holds keys and values, or is about to.
+    pub(crate) fn holds(&self) -> bool {
+        self.phase == Phase::Running || !self.table.is_empty()
+    }
+
+    /// Rows that are to be computed.
+    pub(crate) fn left(&self) -> usize {
+        self.tokens.len() - self.table.kv
+    }
+
+    /// Its place among the others.
+    pub(crate) fn rank(&self) -> Rank {
+        (Reverse(self.priority), self.id)
     }
 
     /// Tells the reader something; work without a stream of events has nothing to tell.

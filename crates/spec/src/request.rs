@@ -97,6 +97,8 @@ pub struct Request {
     pub ask_tokens: bool,
     /// What happens when the window fills.
     pub overflow: Overflow,
+    /// Requests of a higher one go first; 0 is usual.
+    pub priority: i32,
     /// Most tokens of the model's thought; when they are spent it is closed and the answer goes on. `None`: no limit.
     pub reasoning_budget: Option<u32>,
 }

@@ -1,8 +1,10 @@
-//! One step: one batch of a token of each answer and a chunk of one prompt.
+//! One step: one batch of a token of each answer and rows of prompts.
 //!
-//! Prompts take turns, chunk by chunk, and where answers go on beside one its chunks are short, so that the answers keep nearly
-//! their pace. What is computed of a sequence does not depend on what is in the batch with it.
+//! Prompts take turns, and have as many rows in a step as its time allows, so that answers keep nearly their pace. What a prompt has
+//! in common with another is computed once: before each of its turns it takes over what is known by then, and what another
+//! computes in the same step it waits for. What is computed of a sequence does not depend on what is in the batch with it.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -11,18 +13,17 @@ use wick_compute::{Input, Row, Span, Want, Wanted};
 use wick_spec::{Code, Error, Event, Result, Stop, Usage};
 
 use super::{After, Scheduler};
-use crate::blocks::blocks_for;
 use crate::log::Level;
-use crate::sequence::{Phase, Sequence, Work};
-
-/// Rows of a prompt computed in one step, where no answer waits for it.
-pub(crate) const CHUNK: usize = 256;
-
-/// Rows of a prompt computed beside answers.
-const BESIDE: usize = 32;
+use crate::sequence::{Sequence, Work};
 
 /// Answers that go on in one step.
 const TOGETHER: usize = 64;
+
+/// Tokens of a block.
+const BLOCK: usize = wick_compute::BLOCK;
+
+/// Rows that a sequence has in the next batch.
+type Chosen = (u64, usize);
 
 /// A sequence in a batch.
 struct Member {
@@ -34,49 +35,121 @@ struct Member {
 }
 
 impl Scheduler {
-    /// Tends to one sequence that needs something else than a computation; where there is none, computes.
-    pub(super) fn step(&mut self) {
-        let tended = |sequence: &Sequence| sequence.runnable() && !computes(sequence);
-        if let Some(at) = self.sequences.iter().position(tended) {
-            let mut sequence = self.sequences.remove(at);
-            let result = guarded(|| self.tend(&mut sequence));
-            return self.conclude(sequence, result);
+    /// Computes one batch. False where nobody can be computed.
+    pub(super) fn compute_some(&mut self) -> bool {
+        let long_over = self.parts.long_over;
+        let outgrew = |s: &Sequence| s.computes() && !s.long && s.tokens.len() > long_over;
+        while let Some(at) = self.sequences.iter().position(outgrew) {
+            self.lengthen(at);
         }
-        let chosen = self.choose();
-        self.compute(chosen);
+        let (answers, prompts) = self.in_turn();
+        let mut chosen = Vec::with_capacity(answers.len() + 1);
+        answers.iter().for_each(|&id| self.choose(id, 1, &mut chosen));
+        self.last_answer = answers.last().copied().or(self.last_answer);
+        self.choose_prompts(&prompts, &mut chosen);
+        if chosen.is_empty() {
+            return self.nothing_fits();
+        }
+        let ids: HashSet<u64> = chosen.iter().map(|&(id, _)| id).collect();
+        let (taken, left) = std::mem::take(&mut self.sequences).into_iter().partition(|s| ids.contains(&s.id));
+        self.sequences = left;
+        let rows = |sequence: Sequence| {
+            let rows = chosen.iter().find(|&&(id, _)| id == sequence.id).map_or(0, |&(_, rows)| rows);
+            (sequence, rows)
+        };
+        self.compute(Vec::into_iter(taken).map(rows).collect());
+        true
     }
 
-    /// Who computes in this step, and how many rows.
-    fn choose(&mut self) -> Vec<(Sequence, usize)> {
-        for at in 0..self.sequences.len() {
-            if computes(&self.sequences[at]) {
-                self.lengthen(at);
-            }
-        }
-        let (mut answers, mut prompts): (Vec<u64>, Vec<u64>) = (Vec::new(), Vec::new());
-        for sequence in self.sequences.iter().filter(|sequence| computes(sequence)) {
-            if left(sequence) == 1 { answers.push(sequence.id) } else { prompts.push(sequence.id) }
-        }
-        // Whoever had no turn longest comes first; ids are ages.
-        answers.sort_by_key(|&id| (Some(id) <= self.last_answer, id));
+    /// Answers and prompts to compute, whoever has the highest priority first, and then whoever had no turn longest.
+    fn in_turn(&self) -> (Vec<u64>, Vec<u64>) {
+        let turn = |last: Option<u64>| move |s: &&Sequence| (s.rank().0, Some(s.id) <= last, s.id);
+        let computing = self.sequences.iter().filter(|sequence| sequence.computes());
+        let (mut answers, mut prompts): (Vec<&Sequence>, Vec<&Sequence>) = computing.partition(|s| s.left() == 1);
+        answers.sort_by_key(turn(self.last_answer));
+        prompts.sort_by_key(turn(self.last_prompt));
+        let ids = |sequences: &[&Sequence]| sequences.iter().map(|sequence| sequence.id).collect();
         answers.truncate(TOGETHER);
-        prompts.sort_by_key(|&id| (Some(id) <= self.last_prompt, id));
-        prompts.truncate(1);
-        self.last_answer = answers.last().copied().or(self.last_answer);
-        self.last_prompt = prompts.last().copied().or(self.last_prompt);
-        let most = if answers.is_empty() { CHUNK } else { BESIDE };
-        let mut chosen = Vec::with_capacity(answers.len() + prompts.len());
-        let ids = |id: u64| answers.contains(&id) || prompts.contains(&id);
-        for sequence in std::mem::take(&mut self.sequences) {
-            match computes(&sequence) && ids(sequence.id) {
-                true => {
-                    let rows = left(&sequence).min(most);
-                    chosen.push((sequence, rows));
-                }
-                false => self.sequences.push(sequence),
+        (ids(&answers), ids(&prompts))
+    }
+
+    /// Puts rows of a sequence into the next batch, as many as there are blocks for; whoever gives his up for them leaves it. A sequence that cannot be
+    /// is over.
+    fn choose(&mut self, id: u64, rows: usize, chosen: &mut Vec<Chosen>) {
+        let Some(at) = self.sequences.iter().position(|s| s.id == id && s.computes()) else { return };
+        match self.secure(at, rows) {
+            Ok((rows, gave_way)) => {
+                chosen.retain(|(id, _)| !gave_way.contains(id));
+                chosen.extend((rows > 0).then_some((id, rows)));
+            }
+            Err(error) => {
+                let sequence = self.sequences.remove(at);
+                self.conclude(sequence, Err(error));
             }
         }
-        chosen
+    }
+
+    /// Prompts in turn, while there is room in the batch.
+    fn choose_prompts(&mut self, prompts: &[u64], chosen: &mut Vec<Chosen>) {
+        let answers = chosen.len();
+        let mut room = self.pace.chunk(answers);
+        let mut coming = HashSet::new();
+        for &id in prompts {
+            if room == 0 || chosen.len() >= answers + TOGETHER {
+                break;
+            }
+            let Some(at) = self.sequences.iter().position(|s| s.id == id && s.computes()) else { continue };
+            if let Err(error) = self.reuse(at) {
+                let sequence = self.sequences.remove(at);
+                self.conclude(sequence, Err(error));
+                continue;
+            }
+            let sequence = &self.sequences[at];
+            let rows = whole_blocks(sequence.table.kv, sequence.left(), room);
+            let keys = self.parts.kv.coming(&sequence.table, &sequence.tokens, rows);
+            if keys.iter().any(|key| coming.contains(key)) {
+                continue;
+            }
+            self.choose(id, rows, chosen);
+            if let Some(&(_, rows)) = chosen.last().filter(|&&(last, _)| last == id) {
+                coming.extend(keys);
+                room -= rows.min(room);
+                self.last_prompt = Some(id);
+            }
+        }
+    }
+
+    /// Takes over what has been computed of a prompt since it was looked at last.
+    fn reuse(&mut self, at: usize) -> Result<()> {
+        let sequence = &mut self.sequences[at];
+        // The last token is computed in any case: its logits are wanted.
+        let ids = &sequence.tokens[..sequence.tokens.len() - 1];
+        let found = self.parts.kv.reuse(&mut sequence.table, ids, self.parts.program.state())?;
+        // What it computed itself before it was preempted had not been there.
+        if found > 0 && !sequence.preempted {
+            let before = sequence.cached_tokens;
+            sequence.cached_tokens = (before + found).min(sequence.prompt_tokens);
+            let found = sequence.cached_tokens - before;
+            self.parts.counters.count(|stats| stats.cache_hit_tokens += found as u64);
+            let prompt = sequence.prompt_tokens;
+            self.parts.log.write(Level::Debug, format_args!("{found} of {prompt} prompt tokens were computed before"));
+        }
+        Ok(())
+    }
+
+    /// Where sequences want to compute and not even the first in rank has room, that one is over; false where nobody wants to.
+    fn nothing_fits(&mut self) -> bool {
+        let first = self.sequences.iter().filter(|s| s.computes()).min_by_key(|s| s.rank()).map(|s| s.id);
+        let Some(at) = first.and_then(|id| self.sequences.iter().position(|s| s.id == id)) else { return false };
+        let sequence = self.sequences.remove(at);
+        let bytes = self.parts.kv.bytes();
+        let error = Error::out_of_memory(format!(
+            "The keys and values of {} tokens do not fit into {} MiB. Load with a larger kvBytes or a smaller contextTokens.",
+            sequence.tokens.len(),
+            bytes.limit >> 20
+        ));
+        self.conclude(sequence, Err(error.with("kvBytes", bytes.limit)));
+        true
     }
 
     /// Computes a batch of these; one that cannot be prepared, or whose computation fails, ends alone.
@@ -86,22 +159,18 @@ impl Scheduler {
         self.batch.wanted.clear();
         let mut members = Vec::with_capacity(chosen.len());
         for (mut sequence, rows) in chosen {
-            match guarded(|| self.prepare(&mut sequence, rows)) {
-                Ok(wanted) => members.push(Member { sequence, rows, wanted }),
-                Err(error) => self.conclude(sequence, Err(error)),
-            }
+            let wanted = self.prepare(&mut sequence, rows);
+            members.push(Member { sequence, rows, wanted });
         }
         // Of several only a prompt takes long enough to be stopped midway.
-        let prompt = members.iter().position(|member| member.rows > 1 || members.len() == 1);
-        let stop = prompt.map_or_else(Stop::default, |at| members[at].sequence.stop.clone());
+        let longest = members.iter().max_by_key(|member| member.rows).filter(|member| member.rows > 1 || members.len() == 1);
+        let stop = longest.map_or_else(Stop::default, |member| member.sequence.stop.clone());
         let began = Instant::now();
-        let run =
-            guarded(
-                || if members.is_empty() { Ok(()) } else { self.parts.program.run(&self.batch, &mut self.outputs, &stop) },
-            );
+        let run = guarded(|| self.parts.program.run(&self.batch, &mut self.outputs, &stop));
         let ms = began.elapsed().as_secs_f64() * 1e3;
         match run {
             Ok(()) => {
+                self.pace.measured(self.batch.rows.len(), ms);
                 for mut member in members {
                     let result = guarded(|| self.advance(&mut member, ms));
                     self.conclude(member.sequence, result);
@@ -118,19 +187,16 @@ impl Scheduler {
         }
     }
 
-    /// Tells of the start, takes blocks, and adds the next `rows` tokens to the batch; which of its wanted rows they are.
-    fn prepare(&mut self, sequence: &mut Sequence, rows: usize) -> Result<Range<usize>> {
+    /// Tells of the start, and adds the next `rows` tokens to the batch; which of its wanted rows they are.
+    fn prepare(&mut self, sequence: &mut Sequence, rows: usize) -> Range<usize> {
         if !sequence.started {
             sequence.started = true;
             sequence.tell(Event::Start { warnings: self.start_warnings(sequence) });
         }
-        while sequence.blocks.len() < blocks_for(sequence.kv + rows) {
-            let id = self.take_block()?;
-            sequence.blocks.push(id);
-        }
-        let (from, to, first) = (sequence.kv, sequence.kv + rows, self.batch.rows.len());
+        let kv = sequence.table.kv;
+        let (from, to, first) = (kv, kv + rows, self.batch.rows.len());
         self.batch.rows.extend((from..to).map(|n| Row { input: Input::Token(sequence.tokens[n]), position: n as u32 }));
-        let blocks = vec![sequence.blocks.clone(); self.parts.program.state().groups().len()];
+        let blocks = sequence.table.blocks().to_vec();
         self.batch.spans.push(Span { rows: first..first + rows, cached: from, blocks, long: sequence.long });
         let before = self.batch.wanted.len();
         let logits_of = |n: usize| Wanted { row: first + n - from, want: Want::Logits };
@@ -139,24 +205,30 @@ impl Scheduler {
                 self.batch.wanted.extend((from..to).filter(|n| n + 1 == sequence.tokens.len()).map(logits_of));
             }
             Work::Prepare(_) => {}
-            Work::Evaluate { positions, .. } => {
-                let chosen = positions.iter().map(|&n| n as usize).filter(|n| (from..to).contains(n));
+            Work::Evaluate { positions, logits, .. } => {
+                // Those that were found before it had to begin again are not wanted twice.
+                let found = logits.len() / self.parts.vocab.max(1);
+                let chosen = positions.iter().skip(found).map(|&n| n as usize).filter(|n| (from..to).contains(n));
                 self.batch.wanted.extend(chosen.map(logits_of));
             }
         }
-        Ok(before..self.batch.wanted.len())
+        before..self.batch.wanted.len()
     }
 
     /// What follows computed rows: the next chunk, or at the last token what was asked for.
     fn advance(&mut self, member: &mut Member, ms: f64) -> Result<After> {
         let sequence = &mut member.sequence;
-        sequence.kv += member.rows;
-        let done = sequence.kv == sequence.tokens.len();
+        sequence.table.kv += member.rows;
+        self.parts.kv.computed(&mut sequence.table, &sequence.tokens);
+        let done = sequence.left() == 0;
         let width = self.outputs.logits.len() / self.batch.wanted.len().max(1);
         let found = member.wanted.start * width..member.wanted.end * width;
         match &mut sequence.work {
             Work::Generate { answer, .. } => {
                 answer.prefilled(member.rows, ms);
+                if !done || answer.ids().is_empty() {
+                    self.parts.counters.prefilled(member.rows);
+                }
                 if done { self.sample(sequence, found) } else { Ok(After::Stays) }
             }
             Work::Evaluate { logits, reply, .. } => {
@@ -187,56 +259,25 @@ impl Scheduler {
 
     /// Once it is a long one a sequence is computed from its beginning again: what it has was turned as that of a short one.
     fn lengthen(&mut self, at: usize) {
-        let sequence = &mut self.sequences[at];
-        if sequence.long || sequence.tokens.len() <= self.parts.long_over {
-            return;
-        }
+        let mut sequence = self.sequences.remove(at);
         self.parts.log.write(
             Level::Info,
             format_args!("a sequence outgrew {} tokens, and is computed again as a long one", self.parts.long_over),
         );
-        sequence.long = true;
-        sequence.blocks.drain(..).for_each(|id| self.parts.blocks.release(id));
-        sequence.kv = 0;
-    }
-
-    /// A sequence goes on, or leaves.
-    fn conclude(&mut self, mut sequence: Sequence, result: Result<After>) {
-        match result {
-            Ok(After::Stays) => self.put_back(sequence),
-            Ok(After::Ended) => self.leave(sequence),
-            Err(error) => {
-                // After a panic nobody knows what the blocks hold.
-                if error.code() == Code::Internal {
-                    sequence.kv = 0;
-                }
-                let error = if self.parts.closing.is_set() { Error::closed("The model was closed.") } else { error };
-                self.parts.log.write(Level::Debug, format_args!("a request ended with {}", error.code()));
-                sequence.fail(error);
-                self.leave(sequence);
-            }
-        }
-    }
-
-    /// Among the others, by age.
-    pub(super) fn put_back(&mut self, sequence: Sequence) {
-        let at = self.sequences.partition_point(|other| other.id <= sequence.id);
+        self.parts.kv.leave(&mut sequence.table, &sequence.tokens);
+        self.begin_table(&mut sequence, true);
         self.sequences.insert(at, sequence);
     }
 }
 
-/// Whether a computation is what the sequence needs next.
-fn computes(sequence: &Sequence) -> bool {
-    sequence.phase == Phase::Running && sequence.fed.is_none() && sequence.runnable() && !sequence.stop.is_set()
-}
-
-/// Rows that are to be computed.
-fn left(sequence: &Sequence) -> usize {
-    sequence.tokens.len() - sequence.kv
+/// Rows of a prompt, at most `room` of them, that end at the end of a block where that can be: then others can go on from there.
+fn whole_blocks(kv: usize, left: usize, room: usize) -> usize {
+    let whole = (kv + room) / BLOCK * BLOCK;
+    if left <= room || whole <= kv { left.min(room) } else { whole - kv }
 }
 
 /// What `f` gives, or `internal` where it panicked.
-fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| {
         Err(Error::internal("The computation panicked; this request failed, the model goes on. Please report it."))
     })

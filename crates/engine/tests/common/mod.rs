@@ -42,6 +42,7 @@ pub(crate) fn greedy(tokens: &[u32], max_tokens: u32) -> Request {
         ask_tokens: false,
         overflow: Overflow::Error,
         reasoning_budget: None,
+        priority: 0,
     }
 }
 
