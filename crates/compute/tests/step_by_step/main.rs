@@ -1,8 +1,9 @@
 //! Every backend against the reference, over random little plans: the promises of `Program::run`, one test each; the options
-//! of a plan, one by one, have a file of their own.
+//! of a plan, one by one, and its groups of layers have files of their own.
 //!
 //! A backend joins by adding a row to [`backends`]; nothing else here knows which backends there are.
 
+mod groups;
 mod options;
 
 use std::collections::BTreeSet;
