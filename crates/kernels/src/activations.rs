@@ -21,7 +21,7 @@ pub enum Grid {
 
 impl Grid {
     /// Elements of a group; 1 where there are no groups.
-    pub fn elements(self) -> usize {
+    pub const fn elements(self) -> usize {
         match self {
             Self::Long => 256,
             Self::Short => 32,

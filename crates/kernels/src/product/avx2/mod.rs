@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use super::format::{Format, Mins, Scale};
 use super::{COLUMNS, Call, streams};
 pub(super) use few::Octets;
-use panel::Panel;
+use panel::{Ahead, Panel};
 use streams::Streams;
 
 /// # Safety
@@ -88,41 +88,59 @@ const SPREAD: usize = 32;
 /// Rows of a tile.
 const TILE: usize = 4;
 
+/// Tiles that ask for the next columns, at most: beyond, memory has time.
+const ASKING: usize = 4;
+
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn many<F: Octets>(call: &Call<'_>) {
+    if call.x.rows() <= SPREAD {
+        // SAFETY: the caller's promise.
+        return unsafe { octets::<F>(call, Streams::new(call.columns.clone(), call.row_bytes())) };
+    }
+    let last = call.columns.end.saturating_sub(1);
+    let neighbours = call.columns.clone().step_by(COLUMNS).map(|first| std::array::from_fn(|i| (first + i).min(last)));
+    // SAFETY: the caller's promise.
+    unsafe { octets::<F>(call, neighbours) };
+}
+
+/// All rows with the columns in these places, eight by eight.
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn octets<F: Octets>(call: &Call<'_>, all: impl Iterator<Item = [usize; COLUMNS]>) {
     thread_local! {
         static PANEL: RefCell<Panel> = RefCell::new(Panel::new());
     }
+    let columns = |places: [usize; COLUMNS]| places.map(|column| call.bytes[column * call.row_bytes()..].as_ptr());
     PANEL.with_borrow_mut(|panel| {
-        // SAFETY: the caller's promise.
-        let mut octet = |places| unsafe { tiles::<F>(panel, call, places) };
-        if call.x.rows() <= SPREAD {
-            Streams::new(call.columns.clone(), call.row_bytes()).for_each(octet);
-        } else {
-            let last = call.columns.end.saturating_sub(1);
-            for first in call.columns.clone().step_by(COLUMNS) {
-                octet(std::array::from_fn(|i| (first + i).min(last)));
+        let mut all = all.peekable();
+        while let Some(places) = all.next() {
+            let next = all.peek().copied().unwrap_or(places);
+            // SAFETY: the caller's promise.
+            unsafe {
+                panel.pack::<F>(&columns(places), call.groups::<F>());
+                tiles::<F>(panel, call, places, columns(next));
             }
         }
     });
 }
 
-/// All rows with the columns in eight places.
+/// All rows with the columns of a panel, in eight places; `next`: the columns that come after them.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn tiles<F: Octets>(panel: &mut Panel, call: &Call<'_>, places: [usize; COLUMNS]) {
-    let columns = places.map(|column| call.bytes[column * call.row_bytes()..].as_ptr());
-    let (t, mut r) = (call.x.rows(), 0);
-    // SAFETY: the caller's promise.
-    unsafe {
-        panel.pack::<F>(&columns, call.groups::<F>());
-        while r < t {
+unsafe fn tiles<F: Octets>(panel: &Panel, call: &Call<'_>, places: [usize; COLUMNS], next: [*const u8; COLUMNS]) {
+    let t = call.x.rows();
+    let asking = t.div_ceil(TILE).min(ASKING);
+    // A tile's part of each group's bytes, rounded up so that none is left out.
+    let bytes = F::BYTES.div_ceil(asking);
+    for (i, r) in (0..t).step_by(TILE).enumerate() {
+        let own = if i < asking { bytes } else { 0 };
+        let ahead = Ahead { columns: next, from: i * bytes * call.groups::<F>(), bytes: own };
+        // SAFETY: the caller's promise.
+        unsafe {
             match t - r {
-                1 => panel.tile::<F, 1>(call, r, places),
-                2 => panel.tile::<F, 2>(call, r, places),
-                3 => panel.tile::<F, 3>(call, r, places),
-                _ => panel.tile::<F, TILE>(call, r, places),
+                1 => panel.tile::<F, 1>(call, r, places, &ahead),
+                2 => panel.tile::<F, 2>(call, r, places, &ahead),
+                3 => panel.tile::<F, 3>(call, r, places, &ahead),
+                _ => panel.tile::<F, TILE>(call, r, places, &ahead),
             }
-            r += TILE;
         }
     }
 }

@@ -55,15 +55,24 @@ impl Panel {
         }
     }
 
-    /// Rows `r .. r + M` of x with these columns.
+    /// Rows `r .. r + M` of x with these columns. Meanwhile what is `ahead` is asked for.
     ///
     /// # Safety
     /// As [`super::super::product`], for a panel of `F` with the call's groups.
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub(super) unsafe fn tile<F: Format, const M: usize>(&self, call: &Call<'_>, r: usize, places: [usize; COLUMNS]) {
+    pub(super) unsafe fn tile<F: Format, const M: usize>(
+        &self,
+        call: &Call<'_>,
+        r: usize,
+        places: [usize; COLUMNS],
+        ahead: &Ahead,
+    ) {
         let (size, groups, x) = (F::GRID.elements(), call.groups::<F>(), call.x);
         let mut y = [_mm256_setzero_ps(); M];
         for g in 0..groups {
+            if asks::<F>() {
+                ahead.group(g);
+            }
             let at: [usize; M] = std::array::from_fn(|i| (r + i) * groups + g);
             // SAFETY: group g of rows that are there.
             unsafe {
@@ -100,6 +109,36 @@ impl Panel {
         for (i, y) in y.into_iter().enumerate() {
             // SAFETY: the caller's promise.
             unsafe { store(call, r + i, places, y) };
+        }
+    }
+}
+
+/// Whether reading a panel of this type takes longer than making it: of more than six bits an element. For others each instruction
+/// that asks is one too many.
+const fn asks<F: Format>() -> bool {
+    F::BYTES * 8 > 6 * F::GRID.elements()
+}
+
+/// What is asked for while a tile is computed: a part of the next eight columns, so that they are there when they are unpacked.
+/// While a panel is multiplied, the processor sees nothing of what it has to read next.
+pub(super) struct Ahead {
+    pub(super) columns: [*const u8; COLUMNS],
+    /// The first byte of each.
+    pub(super) from: usize,
+    /// Bytes of each during a group.
+    pub(super) bytes: usize,
+}
+
+impl Ahead {
+    /// Asks for the lines that begin in group g's bytes.
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    fn group(&self, g: usize) {
+        let from = self.from + g * self.bytes;
+        for line in (from.next_multiple_of(64)..from + self.bytes).step_by(64) {
+            for column in self.columns {
+                _mm_prefetch::<_MM_HINT_T0>(column.wrapping_add(line).cast());
+            }
         }
     }
 }
