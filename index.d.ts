@@ -93,6 +93,8 @@ export declare class NativeSession {
 export declare class NativeSnapshot {
   /** How many tokens it is. */
   tokens(): number
+  /** Prompt and answer, without the token that ended it. */
+  ids(): Uint32Array
 }
 
 /** Reads the report now. */

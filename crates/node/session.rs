@@ -1,6 +1,6 @@
 //! One generation, as JavaScript holds it.
 
-use napi::bindgen_prelude::{Env, Object};
+use napi::bindgen_prelude::{Env, Object, Uint32Array};
 use napi_derive::napi;
 use wick_engine::spec::Fed;
 use wick_engine::{Session, Snapshot};
@@ -68,5 +68,11 @@ impl NativeSnapshot {
     #[napi(catch_unwind)]
     pub fn tokens(&self) -> u32 {
         self.0.tokens() as u32
+    }
+
+    /// Prompt and answer, without the token that ended it.
+    #[napi(catch_unwind)]
+    pub fn ids(&self) -> Uint32Array {
+        self.0.ids().to_vec().into()
     }
 }

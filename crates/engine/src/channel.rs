@@ -62,8 +62,9 @@ impl Writer {
 
     /// The last event, and where the answer can be continued.
     pub(crate) fn finish(&self, event: Event, snapshot: Snapshot) {
-        self.push(event);
+        // First: whoever reads the event may ask for the snapshot at once.
         self.0.lock().snapshot = Some(snapshot);
+        self.push(event);
         self.end(Ok(()));
     }
 

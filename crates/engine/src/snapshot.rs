@@ -19,4 +19,9 @@ impl Snapshot {
     pub fn tokens(&self) -> usize {
         self.tokens.len()
     }
+
+    /// Prompt and answer, without the token that ended it.
+    pub fn ids(&self) -> &[u32] {
+        &self.tokens
+    }
 }
