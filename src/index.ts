@@ -19,6 +19,7 @@ export type {
   LogLevel,
   LogRecord,
   MachineInfo,
+  ModelStats,
   Progress,
   QuantizeOptions,
   SessionOptions,

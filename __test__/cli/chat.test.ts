@@ -51,6 +51,21 @@ describe('wick chat, piped', () => {
     expect(stage.asked).toHaveLength(2)
   })
 
+  it('takes turns back, down to the system message', async () => {
+    const stage = await wick(['chat', '--system', 's'], { stdin: 'one\ntwo\n/undo\nthree\n/undo\n/undo\n/undo\nfour', answer: ['A'] })
+    expect(texts(stage.asked[2])).toEqual(['system: s', 'user: one', 'assistant: A', 'user: three'])
+    expect(texts(stage.asked[3])).toEqual(['system: s', 'user: four'])
+    expect(stage.err).toContain('Taken back.\nTaken back.\nThere is nothing to take back.\n')
+  })
+
+  it('branches, and returns to where a branch began, what can be taken back there included', async () => {
+    const stage = await wick(['chat'], { stdin: '/back\none\n/fork\ntwo\n/fork\nthree\n/back\nfour\n/back\n/undo\nfive', answer: ['A'] })
+    expect(stage.asked.map((asked) => texts(asked)?.filter((text) => text.startsWith('user')).map((text) => text.slice(6)))).toEqual([
+      ['one'], ['one', 'two'], ['one', 'two', 'three'], ['one', 'two', 'four'], ['five'],
+    ])
+    expect(stage.err).toContain('There is no branch to return from.')
+  })
+
   it('prints parts with --json', async () => {
     const { out } = await wick(['chat', '--json'], { stdin: 'one', answer: ['A'] })
     expect(out.trimEnd().split('\n').map((line) => (JSON.parse(line) as { type: string }).type)).toEqual(['start', 'text-start', 'text-delta', 'text-end', 'finish'])
@@ -126,6 +141,11 @@ describe('wick chat, on a terminal', () => {
   it('drops a line that was begun at Ctrl-C', async () => {
     const stage = await typed(['wrong\u0003right\r', '\u0004'])
     expect(texts(stage.asked[0])).toEqual(['user: right'])
+  })
+
+  it('takes a stopped turn back whole', async () => {
+    const stage = await typed(['one\r', '/undo\r', 'two\r', '\u0004'], { answer: ['a', 'b', 'c'], onOutput: (text, stage) => void (text === 'a' && stage.asked.length === 1 && stage.interrupt()) })
+    expect(texts(stage.asked[1])).toEqual(['user: two'])
   })
 
   it('goes on after a failure, without what was said', async () => {

@@ -77,6 +77,9 @@ describe('what the flags of wick run become', () => {
     { flags: ['--metadata', 'llama.rope.freq_base=1e4', '--metadata', 'general.name=a=b'], loaded: { metadata: { 'llama.rope.freq_base': 1e4, 'general.name': 'a=b' } } },
     { flags: ['--no-mmap', '--mlock'], loaded: { mmap: false, mlock: true } },
     { flags: ['--quantize', 'q8_0'], loaded: { quantize: 'q8_0' } },
+    { flags: ['--max-sessions', '4', '--kv-bytes', '2gb', '--prefix-cache-bytes', '0'], loaded: { maxSessions: 4, kvBytes: 2e9, prefixCacheBytes: 0 } },
+    { flags: ['--kv-bytes', '1.5GiB', '--prefix-cache-bytes', '512 mb'], loaded: { kvBytes: 1.5 * 2 ** 30, prefixCacheBytes: 512e6 } },
+    { flags: ['--kv-bytes', '1000000', '--prefix-cache-bytes', '7b'], loaded: { kvBytes: 1e6, prefixCacheBytes: 7 } },
   ]
   it.each(cases)('$flags', async ({ flags, asked = {}, loaded = {} }) => {
     const stage = await wick(['run', ...flags, 'ember', 'Hi'])
@@ -117,6 +120,12 @@ describe('what the flags of wick run become', () => {
     { args: ['--tokens', '1,-2'], says: '"-2" is not a token id' },
     { args: ['--device', 'tpu'], says: 'auto, cpu, cuda, metal' },
     { args: ['--chat-template', join(folder, 'missing')], says: '--chat-template' },
+    { args: ['--kv-bytes', '0'], says: 'is not a size from 1' },
+    { args: ['--kv-bytes', '2 g'], says: 'is not a size' },
+    { args: ['--kv-bytes', '2ib'], says: 'is not a size' },
+    { args: ['--prefix-cache-bytes', '-1'], says: 'is not a size from 0' },
+    { args: ['--prefix-cache-bytes', '99999999tb'], says: 'is not a size' },
+    { args: ['--max-sessions', '0'], says: 'from 1' },
     { args: ['--tempurature', '1'], says: '--temperature' },
     { args: ['a', 'b', 'c'], says: 'too many arguments' },
     { args: ['--raw', '--system', 'x', 'ember', 'Hi'], says: '--raw' },

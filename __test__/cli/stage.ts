@@ -3,7 +3,8 @@ import { EventEmitter } from 'node:events'
 import { type PassThrough, Readable, Writable } from 'node:stream'
 import type { Face, Io } from '../../src/cli/io.js'
 import { wick as commandLine } from '../../src/cli/program.js'
-import type { GenerateOptions, LoadOptions, StreamPart, TokenInfo } from '../../src/index.js'
+import { type GenerateOptions, type LoadOptions, type Message, type StreamPart, type TokenInfo } from '../../src/index.js'
+import { Said } from '../../src/local/said.js'
 
 /** What a test sets up. */
 export interface Scene {
@@ -136,7 +137,10 @@ function paperFace(stage: Stage, scene: Scene): Face {
     evaluate: async (_tokens: Uint32Array, { positions }: { positions: Uint32Array }) =>
       Array.from(positions, (position) => Float32Array.from({ length: info.vocabSize }, (_, id) => (id === position + 1 ? 1 : 0))),
     close: async () => void (stage.closed += 1),
+    session: ({ messages = [] }: { messages?: Message[] } = {}) => new PaperSession(stage, messages),
   }
+  const answer = (options: GenerateOptions): AsyncIterable<StreamPart> =>
+    typeof scene.answer === 'function' ? scene.answer(options) : spoken(scene.answer ?? ['Hello', ' there'], options)
   const face = {
     load: async (source: string | undefined, options: LoadOptions) => {
       stage.loaded.push({ source, options })
@@ -146,8 +150,9 @@ function paperFace(stage: Stage, scene: Scene): Face {
       return model
     },
     generate: (options: GenerateOptions) => {
+      if (options.model instanceof PaperSession) return options.model.answer(options, answer)
       stage.asked.push(options)
-      return typeof scene.answer === 'function' ? scene.answer(options) : spoken(scene.answer ?? ['Hello', ' there'], options)
+      return answer(options)
     },
     convert: async () => ({ bytes: 1000, tensors: 3, warnings: [] }),
     quantize: async () => ({ bytes: 500, tensors: 3, warnings: ['norms keep their type'] }),
@@ -170,6 +175,28 @@ function paperFace(stage: Stage, scene: Scene): Face {
     }),
   }
   return face as unknown as Face
+}
+
+/** A session of paper: what is asked of it is recorded with the whole conversation. */
+class PaperSession {
+  constructor(readonly stage: Stage, public messages: readonly Message[]) {}
+  fork(): PaperSession {
+    return new PaperSession(this.stage, this.messages)
+  }
+  append(messages: readonly Message[]): void {
+    this.messages = [...this.messages, ...messages]
+  }
+  async *answer({ prompt, ...options }: GenerateOptions, from: (options: GenerateOptions) => AsyncIterable<StreamPart>): AsyncGenerator<StreamPart> {
+    const messages: Message[] = [...this.messages, { role: 'user', content: prompt ?? '' }]
+    const whole = { ...options, messages } as GenerateOptions
+    this.stage.asked.push(whole)
+    const said = new Said(options.responsePrefix)
+    for await (const part of from(whole)) {
+      said.add(part)
+      if (part.type === 'finish') this.messages = [...messages, said.message()]
+      yield part
+    }
+  }
 }
 
 /** An answer of these words, as a local model streams it: aborting throws the signal's reason. */

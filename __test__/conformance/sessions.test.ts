@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generate, type GenerateOptions, type LocalModel, type LocalSession } from '../../src/index.js'
 import { failure, read } from './parts.js'
-import { ember, subjects } from './subjects.js'
+import { ember, subjects, tokens } from './subjects.js'
 
 /** An answer of exactly `count` tokens. */
 const say = (session: LocalSession, prompt: string, count = 12, options: Partial<GenerateOptions> = {}) =>
@@ -28,6 +28,31 @@ describe.each(subjects)('$name', ({ open }) => {
     const second = await generate({ model, messages: more, temperature: 0, maxTokens: 12, ignoreEnd: true }).collect()
     expect(texts).toEqual([first.text, second.text])
     expect(session.messages).toEqual([...more, { role: 'assistant', content: second.text }])
+  })
+
+  it('forks: each goes on from the same past, side by side, as it would alone', async () => {
+    const session = model.session()
+    await say(session, 'Tell me about the fox.').collect()
+    const forks = Array.from({ length: 4 }, () => session.fork())
+    const beside = await Promise.all(forks.map((fork, n) => say(fork, `And number ${n}?`, 20, { temperature: 1, seed: n }).collect()))
+    for (const [n, { text }] of beside.entries()) {
+      expect((await say(session.fork(), `And number ${n}?`, 20, { temperature: 1, seed: n }).collect()).text).toBe(text)
+    }
+    expect(session.messages).toHaveLength(2)
+    expect(forks.map(({ messages }) => messages.length)).toEqual([4, 4, 4, 4])
+  })
+
+  it('goes on from the ids of raw tokens, as they would in one prompt', async () => {
+    const session = model.session()
+    const begin = tokens(30, 1).tokens
+    const drawn = { temperature: 1, seed: 5, maxTokens: 12, ignoreEnd: true, logprobs: 0 }
+    const first = await generate({ model: session, raw: { tokens: begin }, ...drawn }).collect()
+    const ids = (first.tokens ?? []).map(({ id }) => id)
+    expect([...session.tokens]).toEqual([...begin, ...ids])
+    const second = await generate({ model: session, raw: { tokens: [40, 41] }, ...drawn }).collect()
+    const whole = await generate({ model, raw: { tokens: [...begin, ...ids, 40, 41] }, ...drawn }).collect()
+    expect(second.tokens).toEqual(whole.tokens)
+    expect(second.usage).toMatchObject({ promptTokens: 44 })
   })
 
   it('is as it was after a run that was aborted in the middle', async () => {

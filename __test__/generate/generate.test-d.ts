@@ -1,5 +1,5 @@
 import { expectTypeOf, test } from 'vitest'
-import { generate, generateMany, type GenerateOptions, type GenerateResult, isWickError, load, type LocalModel, type LocalReasoning, type ManyResult, Run, type StreamPart, type TokenAnswer, type TokenGenerator, type ToolCall, type WickError } from '../../src/index.js'
+import { generate, generateMany, type GenerateOptions, type GenerateResult, isWickError, type LanguageModel, load, type LocalModel, type LocalReasoning, type LocalSession, type ManyResult, type Message, type ModelStats, Run, type StreamPart, type TokenAnswer, type TokenGenerator, type ToolCall, type WickError } from '../../src/index.js'
 
 const model = {} as LocalModel
 
@@ -70,6 +70,33 @@ test('a hook may keep, replace or stop', () => {
   generate({ model, prompt: 'Hi', onToken: ({ text, logprob }) => (text === '!' && (logprob ?? 0) < -1 ? 'stop' : Uint32Array.of(1)) })
   // @ts-expect-error no such answer
   generate({ model, prompt: 'Hi', onToken: () => 'go' })
+})
+
+test('a session is a model, and so is its fork', () => {
+  const session = model.session({ messages: [{ role: 'system', content: 'S' }] })
+  generate({ model: session, prompt: 'Hi' })
+  generate({ model: session.fork(), raw: { text: 'Hi' } })
+  expectTypeOf(session).toEqualTypeOf<LocalSession>()
+  expectTypeOf(session).toExtend<LanguageModel>()
+  expectTypeOf(session.messages).toEqualTypeOf<readonly Message[]>()
+  session.append([{ role: 'user', content: 'Hi' }])
+  session.append({ tokens: [1] })
+  // @ts-expect-error a string is no message
+  session.append('Hi')
+  // @ts-expect-error no such option
+  model.session({ system: 'S' })
+  // @ts-expect-error what was said is read
+  session.messages.push({ role: 'user', content: 'Hi' })
+})
+
+test('a model tells what it does', () => {
+  expectTypeOf(model.stats()).toEqualTypeOf<ModelStats>()
+  expectTypeOf<ModelStats['sessions']['running']>().toBeNumber()
+  expectTypeOf<ModelStats[keyof ModelStats]>().not.toBeAny()
+})
+
+test('a load may be bounded', () => {
+  void load('m', { maxSessions: 1, kvBytes: 1e9, prefixCacheBytes: 0 })
 })
 
 test('tokens are fed through next', () => {

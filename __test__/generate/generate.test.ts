@@ -103,11 +103,11 @@ describe('what the model is asked', () => {
       dryBase: 2, dryAllowedLength: 3, dryWindow: 100, drySequenceBreakers: ['\n', '###'], draw: 'mirostat-v2' as const, mirostatTau: 3, mirostatEta: 0.2,
     }
     const request = await asked({
-      prompt: '', ...sampling, logitBias: { 7: -Infinity, 9: 1.5 }, bannedTokens: [5, ' the', 6], chain: ['temperature', 'top-k'], maxTokens: 5, stop: ['a', 'b'], ignoreEnd: true, overflow: 'shift',
+      prompt: '', ...sampling, logitBias: { 7: -Infinity, 9: 1.5 }, bannedTokens: [5, ' the', 6], chain: ['temperature', 'top-k'], maxTokens: 5, stop: ['a', 'b'], ignoreEnd: true, overflow: 'shift', priority: -3,
     })
     expect(request).toMatchObject({
       sampling: { ...sampling, logitBias: [{ token: 7, bias: -Infinity }, { token: 9, bias: 1.5 }], bannedTokens: [5, 6], bannedTexts: [' the'], chain: ['temperature', 'top-k'] },
-      maxTokens: 5, stop: ['a', 'b'], ignoreEnd: true, overflow: 'ask',
+      maxTokens: 5, stop: ['a', 'b'], ignoreEnd: true, overflow: 'ask', priority: -3,
     })
   })
 
@@ -158,6 +158,8 @@ describe('what the model is asked', () => {
     ['chain names a stage twice', { prompt: '', chain: ['top-k', 'top-k'] }],
     ["overflow must be 'error', 'shift' or a function", { prompt: '', overflow: 'secret' }],
     ['signal must be an AbortSignal', { prompt: '', signal: {} }],
+    ['priority must be an integer from -2147483648 to 2147483647', { prompt: '', priority: 2 ** 31 }],
+    ['priority must be an integer', { prompt: '', priority: 'high' }],
     ["shortens messages; with any other prompt use", { raw: { text: 'secret' }, overflow: () => [] }],
   ])('refuses before it starts, and quotes no prompt: %s', async (message, options) => {
     const { model, native } = await scripted(saying())

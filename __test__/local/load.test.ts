@@ -25,9 +25,11 @@ describe('load', () => {
     const { asked } = script()
     await load('./model.gguf', {
       contextTokens: 128, device: 'cpu', backend: 'reference', chatTemplate: 'T', metadata: { 'a.b': [1] }, mmap: false, mlock: true, quantize: 'q8_0', vocabOnly: true,
+      maxSessions: 4, kvBytes: 1e9, prefixCacheBytes: 0,
     })
     expect(asked).toEqual([{
       path: './model.gguf', contextTokens: 128, device: 'cpu', backend: 'reference', chatTemplate: 'T', metadata: '{"a.b":[1]}', mmap: false, mlock: true, quantize: 'q8_0', vocabOnly: true,
+      maxSessions: 4, kvBytes: 1e9, prefixCacheBytes: 0,
     }])
   })
 
@@ -55,6 +57,9 @@ describe('load', () => {
     ['log has no option "writer"', { log: { writer: 1 } }],
     ['level must be', { log: { level: 'all', write() {} } }],
     ['signal must be an AbortSignal', { signal: {} }],
+    ['maxSessions must be an integer from 1 to 1024', { maxSessions: 0 }],
+    ['kvBytes must be an integer', { kvBytes: '2gb' }],
+    ['prefixCacheBytes must be an integer ≥ 0', { prefixCacheBytes: -1 }],
   ])('refuses options: %s', async (message, options) => {
     const { asked } = script()
     await expect(load('m', options)).rejects.toThrow(message)

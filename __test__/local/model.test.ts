@@ -53,6 +53,14 @@ describe('LocalModel', () => {
     expect(await model.prepare('Hello')).toEqual({ promptTokens: 5, cachedTokens: 2, completionTokens: 0, reasoningTokens: 0 })
   })
 
+  it('tells what it does', async () => {
+    const { model } = await scripted()
+    expect(model.stats()).toEqual({
+      sessions: { running: 1, waiting: 2 }, kv: { usedBytes: 3, cachedBytes: 4, limitBytes: 5 }, prefixCache: { hitTokens: 6, lookupTokens: 7 },
+      tokensPerSecond: 8, promptTokensPerSecond: 9, preemptions: 10, draft: { proposedTokens: 11, acceptedTokens: 12 },
+    })
+  })
+
   it('closes once, however often it is asked', async () => {
     const { model, native } = await scripted()
     await Promise.all([model.close(), model.close()])

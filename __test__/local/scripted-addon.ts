@@ -25,9 +25,10 @@ export class ScriptedSession implements native.NativeSession {
   nexts = 0
   cancels = 0
   readonly resumed: native.NativePrompt[] = []
+  readonly #played: native.NativeEvent[] = []
   #wake = (): void => {}
 
-  constructor(readonly steps: Step[]) {}
+  constructor(readonly steps: Step[], readonly asked: native.NativePrompt = { type: 'Tokens', tokens: [] }) {}
 
   async next(): Promise<native.NativeOutcome<native.NativeEvent[] | null>> {
     this.nexts += 1
@@ -38,6 +39,7 @@ export class ScriptedSession implements native.NativeSession {
       await new Promise<void>((resolve) => (this.#wake = resolve))
       return cancelled
     }
+    if (Array.isArray(step)) this.#played.push(...step)
     return step === null || Array.isArray(step) ? ok(step) : step
   }
 
@@ -58,10 +60,25 @@ export class ScriptedSession implements native.NativeSession {
     return ok(null)
   }
 
+  /** A letter each of what was said; in front of it a raw prompt. */
+  snapshot(): native.NativeSnapshot | null {
+    if (!this.#played.some(({ type }) => type === 'Finish')) return null
+    const prompt = this.resumed.at(-1) ?? this.asked
+    const said = this.#played.map((event) => (event.type === 'TextDelta' ? event.text : '')).join('')
+    const tokens = [...(prompt.type === 'Tokens' ? prompt.tokens : []), ...Array.from(said, (letter) => letter.charCodeAt(0))]
+    return { tokens: () => tokens.length, ids: () => Uint32Array.from(tokens) }
+  }
+
   cancel(): void {
     this.cancels += 1
     this.#wake()
   }
+}
+
+/** What a scripted model tells of itself. */
+export const stats: native.NativeStats = {
+  runningSessions: 1, waitingSessions: 2, kvUsedBytes: 3, kvCachedBytes: 4, kvLimitBytes: 5, cacheHitTokens: 6, cacheLookupTokens: 7,
+  tokensPerSecond: 8, promptTokensPerSecond: 9, preemptions: 10, draftProposedTokens: 11, draftAcceptedTokens: 12,
 }
 
 export const info: native.NativeModelInfo = {
@@ -75,6 +92,8 @@ export const info: native.NativeModelInfo = {
 export class ScriptedModel implements native.NativeModel {
   readonly sessions: ScriptedSession[] = []
   readonly requests: native.NativeRequest[] = []
+  /** The snapshot that came with each. */
+  readonly named: (native.NativeSnapshot | undefined)[] = []
   closes = 0
   counts = 0
 
@@ -101,10 +120,11 @@ export class ScriptedModel implements native.NativeModel {
     const messages = JSON.parse(prompt.messages) as { content: string }[]
     return ok(messages.reduce((sum, { content }) => sum + content.length, 0))
   }
-  generate(request: native.NativeRequest): native.NativeOutcome<native.NativeSession> {
+  generate(request: native.NativeRequest, snapshot?: native.NativeSnapshot | null): native.NativeOutcome<native.NativeSession> {
     this.requests.push(request)
+    this.named.push(snapshot ?? undefined)
     if (this.closes > 0) return failure('closed')
-    const session = new ScriptedSession([...(this.scripts[this.sessions.length % this.scripts.length] ?? [])])
+    const session = new ScriptedSession([...(this.scripts[this.sessions.length % this.scripts.length] ?? [])], request.prompt)
     this.sessions.push(session)
     return ok(session)
   }
@@ -114,6 +134,9 @@ export class ScriptedModel implements native.NativeModel {
   async evaluate(_tokens: Uint32Array, positions: Uint32Array, cancel?: native.NativeCancel | null): Promise<native.NativeOutcome<Float32Array>> {
     if (cancel instanceof ScriptedCancel && (await cancel.within(20))) return cancelled
     return ok(Float32Array.from([...positions].flatMap((position) => [position, position + 0.5])))
+  }
+  stats(): native.NativeStats {
+    return stats
   }
   async close(): Promise<native.NativeOutcome<null>> {
     this.closes += 1

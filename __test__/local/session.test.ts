@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { generate, type GenerateOptions, isWickError, load, type LocalSession, type Message, type SessionOptions } from '../../src/index.js'
+import { generate, type GenerateOptions, isWickError, load, type LocalSession, type Message, type RawPrompt, type SessionOptions } from '../../src/index.js'
 import { replaceAddon } from '../../src/local/addon.js'
 import type { NativePrompt } from '../../src/local/native.js'
 import { delta, failure, finish, full, saying, ScriptedModel, scriptedAddon, start, type Step, thought, usage } from './scripted-addon.js'
@@ -205,6 +205,80 @@ describe('a full window', () => {
   })
 })
 
+describe('a session of raw text or tokens', () => {
+  const codes = (text: string) => Array.from(text, (letter) => letter.charCodeAt(0))
+  const raw = (session: LocalSession, raw: RawPrompt, options: Partial<GenerateOptions> = {}) => generate({ model: session, raw, ...options } as GenerateOptions)
+
+  it('goes on from the ids of both, the first with what the file puts in front', async () => {
+    const { session, native } = await talking([saying('B', 'C'), saying('E')])
+    await raw(session, { text: 'A' }).collect()
+    expect([...session.tokens]).toEqual([1, ...codes('ABC')])
+    await raw(session, { tokens: codes('D') }).collect()
+    expect(native.requests.map(({ prompt }) => prompt)).toEqual([{ type: 'Tokens', tokens: [1, ...codes('A')] }, { type: 'Tokens', tokens: [1, ...codes('ABCD')] }])
+    expect([...session.tokens]).toEqual([1, ...codes('ABCDE')])
+    expect(session.messages).toEqual([])
+    expect([session.countTokens(), session.countTokens({ text: 'FG' })]).toEqual([6, 8])
+  })
+
+  it('forks, and takes what is appended', async () => {
+    const { session } = await talking([saying('B'), saying('C'), saying('D')])
+    await raw(session, { text: 'A' }).collect()
+    const fork = session.fork()
+    fork.append({ text: '+' })
+    fork.append({ tokens: codes('-') })
+    await raw(fork, { text: '!' }).collect()
+    expect([...fork.tokens]).toEqual([1, ...codes('AB+-!C')])
+    expect([...session.tokens]).toEqual([1, ...codes('AB')])
+    session.tokens[0] = 99
+    expect(session.tokens[0]).toBe(1)
+  })
+
+  it('is as it was after a run that failed', async () => {
+    const { session } = await talking([saying('B'), [[start, delta('C')], failure('io')]])
+    await raw(session, { text: 'A' }).collect()
+    await expect(raw(session, { text: 'x' }).collect()).rejects.toBeDefined()
+    expect([...session.tokens]).toEqual([1, ...codes('AB')])
+  })
+
+  it("drops from itself what 'shift' drops", async () => {
+    // 32 - 1 - 4 leaves 27: the first and the last 26.
+    const { session } = await talking([[[full(0, 32, 41)], [start, delta('z'), finish()], null]])
+    await raw(session, { text: 'x'.repeat(20) + 'y'.repeat(20) }, { overflow: 'shift' }).collect()
+    expect([...session.tokens]).toEqual([1, ...codes('x'.repeat(6) + 'y'.repeat(20) + 'z')])
+  })
+
+  it('does not mix with messages', async () => {
+    const { session } = await talking([saying('B')])
+    const fork = session.fork()
+    await raw(session, { text: 'A' }).collect()
+    await expect(say(session, 'Hi').collect()).rejects.toSatisfy(invalid)
+    expect(() => session.append([user('Hi')])).toThrow('do not mix')
+    await say(fork, 'Hi').collect()
+    await expect(raw(fork, { text: 'A' }).collect()).rejects.toThrow('do not mix')
+    expect(() => fork.append({ tokens: [1] })).toThrow('do not mix')
+    expect(() => fork.countTokens({ text: 'A' })).toThrow('do not mix')
+  })
+})
+
+describe('what the engine is told', () => {
+  it('names the last finished answer, also of a fork; a first prompt names none', async () => {
+    const { session, native } = await talking([saying('A'), saying('B'), [[start], failure('io')], saying('D')])
+    await say(session, 'one').collect()
+    const fork = session.fork()
+    await say(session, 'two').collect()
+    await say(session, 'three').collectOrElse(() => undefined)
+    await say(fork, 'four').collect()
+    const named = native.named.map((snapshot) => snapshot && String.fromCharCode(...snapshot.ids()))
+    expect(named).toEqual([undefined, 'A', 'B', 'A'])
+  })
+
+  it('has all ids of raw prompts, and needs no answer named', async () => {
+    const { session, native } = await talking([saying('A')])
+    for (const text of ['1', '2']) await generate({ model: session, raw: { text } }).collect()
+    expect(native.named).toEqual([undefined, undefined])
+  })
+})
+
 describe('what a session refuses', () => {
   it.each<[string, (session: LocalSession) => unknown]>([
     ['messages must be an array with at least one', (session) => session.append([])],
@@ -212,7 +286,7 @@ describe('what a session refuses', () => {
     ['messages must be an array', (session) => session.append('secret' as unknown as Message[])],
     ['messages must be an array', (session) => session.model.session({ messages: 'secret' as unknown as Message[] })],
     ['session has no option "system"', (session) => session.model.session({ system: 'secret' } as SessionOptions)],
-    ['A session is a conversation', (session) => generate({ model: session, infill: { prefix: 'secret', suffix: '' } }).collect()],
+    ['A gap is filled on its own', (session) => generate({ model: session, infill: { prefix: 'secret', suffix: '' } }).collect()],
     ['messages must be an array', (session) => generate({ model: session, messages: 'secret' as unknown as Message[] }).collect()],
     ['messages must be an array with at least one', (session) => generate({ model: session, messages: [] }).collect()],
   ])('%s', async (message, act) => {

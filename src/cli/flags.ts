@@ -6,7 +6,7 @@
  */
 import { type Command, Option } from 'commander'
 import { type ChainStep, weightsDtypes } from '../index.js'
-import { bias, integer, list, metadata, number, oneOf, type Read, someOf, someText, text, token } from './values.js'
+import { bias, byteCount, integer, list, metadata, number, oneOf, type Read, someOf, someText, text, token } from './values.js'
 
 /** What `--quantize` takes: F32 would only take more memory. */
 const loadDtypes = weightsDtypes.filter((dtype) => dtype !== 'f32')
@@ -99,6 +99,9 @@ export const loading = {
   mlock: { flags: '--mlock', about: 'keeps the weights from being swapped out' },
   quantize: { flags: '--quantize <type>', about: `gives F32, F16 and BF16 matrices this type while loading: ${loadDtypes.join(', ')}`, standard: 'as the file has them', read: oneOf(...loadDtypes) },
   kvType: { flags: '--kv-type <type>', about: 'how keys and values are kept: f16, q8_0 (half the memory) or f32', standard: 'f16', read: oneOf('f16', 'q8_0', 'f32') },
+  maxSessions: { flags: '--max-sessions <n>', about: 'most requests computed side by side, 1 to 1024; others wait', standard: '64', read: integer({ min: 1, max: 1024 }) },
+  kvBytes: { flags: '--kv-bytes <size>', about: 'most bytes of keys and values, kept ones included: 2gb, 512mib', standard: 'what memory allows', read: byteCount({ min: 1 }) },
+  prefixCacheBytes: { flags: '--prefix-cache-bytes <size>', about: 'most bytes of keys and values kept of what has ended; 0 keeps none', standard: 'no limit but --kv-bytes', read: byteCount({ min: 0 }) },
 } satisfies Flags
 
 /** What is printed. */

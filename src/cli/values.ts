@@ -25,6 +25,18 @@ export function integer(range: Range = {}): Read<number> {
   return (text) => within(text, /^[+-]?\d+$/.test(text) ? Number(text) : NaN, bounds, 'a whole number')
 }
 
+const byteUnits = ['', 'k', 'm', 'g', 't']
+
+/** A number of bytes: `1500000000`, `1.5gb` (decimal, as sizes are printed) or `1.4gib` (binary); at least `min` of them. */
+export function byteCount({ min }: { min: number }): Read<number> {
+  return (text) => {
+    const [, amount, unit = '', binary] = /^(\d+(?:\.\d+)?)\s*(?:([kmgt]?)(i?)b)?$/i.exec(text) ?? []
+    const count = Math.floor(Number(amount) * (binary ? 1024 : 1000) ** byteUnits.indexOf(unit.toLowerCase()))
+    if (Number.isSafeInteger(count) && count >= min && (unit !== '' || !binary)) return count
+    throw new InvalidArgumentError(`${JSON.stringify(text)} is not a size from ${min}; write bytes, or 512mb, 2gb, 1.5gib.`)
+  }
+}
+
 /** One of the names. */
 export function oneOf<const N extends string>(...names: N[]): Read<N> {
   return (text) => {

@@ -82,6 +82,11 @@ interface Common extends SamplingOptions {
    * (`n`). The model waits for it. Default: nobody is asked, and nothing waits.
    */
   readonly onToken?: ((token: SampledToken, alternative: number) => TokenAnswer | Promise<TokenAnswer>) | undefined
+  /**
+   * An integer of 32 bits; where a local model has more to do than it can at once, requests of a higher priority go first, before those
+   * that run too, and those of the same take turns. Default 0.
+   */
+  readonly priority?: number | undefined
   /** When it aborts, the run throws its reason. */
   readonly signal?: AbortSignal | undefined
 }
@@ -162,6 +167,7 @@ const checks = {
   n: check.integer({ min: 1, max: 128 }),
   ignoreEnd: check.flag,
   onToken: check.callable,
+  priority: check.integer({ min: -0x8000_0000, max: 0x7fff_ffff }),
   signal: check.signal,
   preset: check.oneOf(...Object.keys(presets)),
   ...samplingChecks,
@@ -188,7 +194,7 @@ function chain(name: string, value: unknown): void {
 
 /** The request that checked options make; answer `index` of `n` has a seed of its own. */
 export function toRequest(options: GenerateOptions, index: number): LanguageRequest {
-  const { maxTokens, stop, ignoreEnd, overflow, onToken, reasoning, n } = options
+  const { maxTokens, stop, ignoreEnd, overflow, onToken, priority, reasoning, n } = options
   const { seed, ...sampling } = toSampling(options)
   return {
     prompt: toPrompt(options),
@@ -198,6 +204,7 @@ export function toRequest(options: GenerateOptions, index: number): LanguageRequ
     ...(ignoreEnd !== undefined && { ignoreEnd }),
     ...(overflow !== undefined && { overflow }),
     ...(onToken !== undefined && { onToken: (token: SampledToken) => onToken(token, index) }),
+    ...(priority !== undefined && { priority }),
     ...(reasoning?.budgetTokens !== undefined && { reasoningBudgetTokens: reasoning.budgetTokens }),
     ...((n ?? 1) > 1 && { alternative: index }),
   }

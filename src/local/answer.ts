@@ -33,14 +33,15 @@ export interface Opened {
 /** Parts of the answer that `open` begins, until it ends. Nothing is begun before the first part is asked for. */
 export async function* streamParts(open: () => Opened, signal: AbortSignal): AsyncGenerator<StreamPart> {
   signal.throwIfAborted()
-  const { session, shorten, onToken } = open()
+  const opened = open()
+  const { session, onToken } = opened
   const letGo = onAbort(signal, () => session.cancel())
   const answer = new Answer()
   try {
     for (;;) {
       for (const event of await events(session)) {
         if (event.type === 'Token') await feed(session, event.token, signal, onToken)
-        else if (event.type === 'Overflow') answer.note(await resume(session, event, signal, shorten))
+        else if (event.type === 'Overflow') answer.note(await resume(opened, event, signal))
         else yield* answer.parts(event)
         if (event.type === 'Finish') return
         signal.throwIfAborted()
@@ -80,7 +81,7 @@ export function answerToken(session: NativeSession, answer: TokenAnswer): void {
 }
 
 /** Answers an overflow; returns what was done. */
-export async function resume(session: NativeSession, window: FullWindow, signal: AbortSignal, shorten: Shorten | undefined): Promise<string> {
+export async function resume({ session, shorten }: Opened, window: FullWindow, signal: AbortSignal): Promise<string> {
   if (shorten === undefined) throw new WickError('internal', 'The engine asked for a shorter prompt without having been told to.')
   const { prompt, note } = await unlessAborted(signal, shorten(window))
   unwrap(session.resume(nativePrompt(prompt)))

@@ -60,6 +60,15 @@ export interface LoadOptions extends Watch {
    * Another backend refuses it (`unsupported`). Default `f16`.
    */
   readonly kvType?: 'f16' | 'q8_0' | 'f32' | undefined
+  /** Most requests that are computed side by side, 1 to 1024; others wait in line. Default 64. */
+  readonly maxSessions?: number | undefined
+  /** Most bytes of keys and values, of what is computed and what is kept together. Default: what memory allows. */
+  readonly kvBytes?: number | undefined
+  /**
+   * Most bytes of keys and values kept of what has ended, for whoever begins the same; what was used longest ago goes first. 0 keeps
+   * none. Default: no limit but `kvBytes`, of which those at work take what they need.
+   */
+  readonly prefixCacheBytes?: number | undefined
   /** Reads tokenizer and metadata only: generating is `invalid-request`. Default false. */
   readonly vocabOnly?: boolean | undefined
   /** What the engine says. Default: nothing; warnings are in `model.info.warnings` too. */
@@ -77,6 +86,9 @@ const checks = {
   mlock: check.flag,
   quantize: check.oneOf(...weightsDtypes.filter((dtype) => dtype !== 'f32')),
   kvType: check.oneOf('f16', 'q8_0', 'f32'),
+  maxSessions: check.integer({ min: 1, max: 1024 }),
+  kvBytes: check.integer({ min: 1 }),
+  prefixCacheBytes: check.integer({ min: 0 }),
   vocabOnly: check.flag,
   log: (_: string, hook: unknown) => check.checkOptions('log', hook, { level: check.oneOf('debug', 'info', 'warn'), write: check.callable }),
   onProgress: check.callable,
@@ -121,7 +133,7 @@ function pathOf(reference: string): string {
 }
 
 function nativeOptions(path: string, options: LoadOptions): NativeLoadOptions {
-  const { threads, contextTokens, device, backend, chatTemplate, metadata, mmap, mlock, quantize, kvType, vocabOnly } = options
+  const { threads, contextTokens, device, backend, chatTemplate, metadata, mmap, mlock, quantize, kvType, maxSessions, kvBytes, prefixCacheBytes, vocabOnly } = options
   return {
     path,
     ...(threads !== undefined && { threads }),
@@ -134,6 +146,9 @@ function nativeOptions(path: string, options: LoadOptions): NativeLoadOptions {
     ...(mlock !== undefined && { mlock }),
     ...(quantize !== undefined && { quantize }),
     ...(kvType !== undefined && { kvType }),
+    ...(maxSessions !== undefined && { maxSessions }),
+    ...(kvBytes !== undefined && { kvBytes }),
+    ...(prefixCacheBytes !== undefined && { prefixCacheBytes }),
     ...(vocabOnly !== undefined && { vocabOnly }),
   }
 }

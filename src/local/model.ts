@@ -10,11 +10,12 @@ import { onAbort } from '../stream/index.js'
 import { type Addon, openAddon } from './addon.js'
 import { type Opened, streamParts } from './answer.js'
 import { type LocalModelInfo, modelInfo } from './info.js'
-import type { NativeCancel, NativeModel, NativeOutcome } from './native.js'
+import type { NativeCancel, NativeModel, NativeOutcome, NativeSnapshot } from './native.js'
 import { unwrap } from './outcome.js'
 import { shortening } from './overflow.js'
 import { ids, nativePrompt, nativeRequest } from './request.js'
-import { beginSession, type LocalSession, type SessionOptions } from './session.js'
+import { beginSession, type Engine, type LocalSession, type SessionOptions } from './session.js'
+import { type ModelStats, modelStats } from './stats.js'
 import { sampledTokens, type TokenGenerator, type TokensRequest } from './tokens.js'
 
 /** How a text becomes tokens. */
@@ -56,6 +57,7 @@ const tokensChecks = {
   ignoreEnd: check.flag,
   overflow: readBelow,
   reasoningBudgetTokens: check.integer({ min: 0, max: 0xffff_ffff }),
+  priority: check.integer({ min: -0x8000_0000, max: 0x7fff_ffff }),
 } satisfies Record<keyof TokensRequest, check.Check>
 const evaluateChecks = { ...abortChecks, positions: () => {} }
 
@@ -64,6 +66,9 @@ export class LocalModel implements LanguageModel {
   readonly kind = 'language'
   readonly provider = 'local'
   readonly #native: NativeModel
+  readonly #engine: Engine = {
+    open: (request, snapshot) => this.#open(request, snapshot),
+  }
   #info: LocalModelInfo | undefined
   #closing: Promise<void> | undefined
 
@@ -149,7 +154,12 @@ export class LocalModel implements LanguageModel {
 
   /** A conversation that keeps what was said, and forks in no time. It needs no release. */
   session(options: SessionOptions = {}): LocalSession {
-    return beginSession(this, { open: (request) => this.#open(request) }, options)
+    return beginSession(this, this.#engine, options)
+  }
+
+  /** What it does at the moment, and totals since the load. */
+  stats(): ModelStats {
+    return modelStats(this.#native.stats())
   }
 
   /** Ends all its work with `closed` and frees its memory; resolves when that is done. */
@@ -163,10 +173,10 @@ export class LocalModel implements LanguageModel {
     await this.close()
   }
 
-  #open(request: LanguageRequest): Opened {
+  #open(request: LanguageRequest, snapshot?: NativeSnapshot): Opened {
     const counter = { countTokens: (prompt: Prompt) => this.countTokens(prompt), rawTokens: (prompt: RawPrompt) => this.#rawTokens(prompt) }
     const shorten = shortening(request.prompt, request.overflow, counter)
-    return { session: unwrap(this.#native.generate(nativeRequest(request))), shorten, onToken: request.onToken }
+    return { session: unwrap(this.#native.generate(nativeRequest(request), snapshot)), shorten, onToken: request.onToken }
   }
 
   #rawTokens(prompt: RawPrompt): { tokens: readonly number[]; kept: number } {

@@ -1,15 +1,16 @@
 /**
- * A conversation that keeps itself: each prompt is appended to what was said before, and so is the answer.
+ * A conversation that keeps itself: each prompt is put behind what was said before, and so is the answer.
  *
- * A session is what was said, not a place in memory. The keys and values of it lie in the model's one cache, shared with whoever begins
- * alike, and are computed again where they had to make room. So a fork is another name for the same past, a run that does not finish
- * leaves nothing behind, and there is nothing to release.
+ * A session is what was said, not a place in memory. Its keys and values lie in the model's one cache, shared with whoever begins alike,
+ * and are computed again where they had to make room. So a fork is another name for the same past, a run that does not finish leaves
+ * nothing behind, and there is nothing to release.
  */
 import { check, WickError } from '../errors/index.js'
-import type { ChatPrompt, LanguageModel, LanguageRequest, Message, Prompt, StreamPart, Usage } from '../spec/index.js'
+import type { LanguageModel, LanguageRequest, Message, Prompt, RawPrompt, StreamPart, Usage } from '../spec/index.js'
 import { type Opened, type Shorten, streamParts } from './answer.js'
 import type { LocalModel } from './model.js'
-import { nativePrompt } from './request.js'
+import type { NativeSnapshot } from './native.js'
+import { after, appended, noPast, type Past, type SessionPrompt } from './past.js'
 import { Said } from './said.js'
 
 /** How a session begins. */
@@ -22,17 +23,9 @@ const sessionChecks = { messages: () => {} } satisfies Record<keyof SessionOptio
 
 /** What a session asks of its model. */
 export interface Engine {
-  /** Begins the answer to a whole prompt. */
-  open(request: LanguageRequest): Opened
+  /** Begins the answer to a whole prompt; `snapshot` is the last answer of the same conversation, whose ids it keeps. */
+  open(request: LanguageRequest, snapshot: NativeSnapshot | undefined): Opened
 }
-
-/** What a session holds at one moment. Never changed, only replaced, so forks share it. */
-interface Held {
-  readonly messages: readonly Message[]
-  readonly usage: Usage
-}
-
-const nothing: Held = { messages: [], usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0, reasoningTokens: 0 } }
 
 /**
  * A conversation with a local model, and a model itself: give it to `generate` as `model`. Made by `model.session()`.
@@ -40,6 +33,8 @@ const nothing: Held = { messages: [], usage: { promptTokens: 0, cachedTokens: 0,
  * `prompt` and `messages` of a request are what is new. They and the answer become part of the session when the answer has finished; a
  * run that fails, is aborted or left leaves it as it was (`append` what there was, if it is to stay). With an `overflow` that drops
  * turns, they are dropped from the session too: it holds what the model last saw. Template variables and `reasoning` are not kept.
+ *
+ * A session that begins with `raw` text or tokens goes on with those: they do not mix with messages (`invalid-request`).
  *
  * One run at a time; a second one is `busy`. For several answers to one past, `fork` it.
  */
@@ -49,14 +44,14 @@ export class LocalSession implements LanguageModel {
   /** The model it talks with. Closing it ends the session's runs; what was said can still be read. */
   readonly model: LocalModel
   readonly #engine: Engine
-  #held: Held
+  #past: Past
   /** The run under way. */
   #run: symbol | undefined
 
-  constructor(model: LocalModel, engine: Engine, held: Held = nothing) {
+  constructor(model: LocalModel, engine: Engine, past: Past) {
     this.model = model
     this.#engine = engine
-    this.#held = held
+    this.#past = past
   }
 
   /** The model's. */
@@ -64,32 +59,37 @@ export class LocalSession implements LanguageModel {
     return this.model.id
   }
 
-  /** What was said, answers included. A run's messages are here when it has finished. */
+  /** What was said, answers included, where it is a conversation. A run's messages are here when it has finished. */
   get messages(): readonly Message[] {
-    return this.#held.messages
+    return this.#past.messages
   }
 
-  /** The tokens of all its finished answers together, those before a fork included; each answer's prompt is the whole conversation. */
+  /** The token ids of a session of raw text or tokens, answers included; a copy. Of a conversation none. */
+  get tokens(): Uint32Array {
+    return this.#past.tokens.slice()
+  }
+
+  /** The tokens of all its finished answers together, those before a fork included; each answer's prompt is the whole past. */
   get usage(): Usage {
-    return this.#held.usage
+    return this.#past.usage
   }
 
-  /** How many tokens a prompt would be after what the session holds, under the template; without one, what it holds. */
-  countTokens(prompt: string | ChatPrompt = { messages: [] }): number {
-    const whole = this.#after(typeof prompt === 'string' ? { messages: [{ role: 'user', content: prompt }] } : prompt)
-    return whole.messages.length === 0 ? 0 : this.model.countTokens(whole)
+  /** How many tokens a prompt would be behind the past; without one, the past itself. A string is what a user says. */
+  countTokens(prompt?: string | Prompt): number {
+    const { messages, tokens } = this.#past
+    if (prompt === undefined) return messages.length > 0 ? this.model.countTokens({ messages }) : tokens.length
+    return this.model.countTokens(this.#after(typeof prompt === 'string' ? { messages: [{ role: 'user', content: prompt }] } : prompt))
   }
 
-  /** Adds to the conversation without an answer: a tool's result, or what there was of an answer that was stopped. */
-  append(messages: readonly Message[]): void {
-    this.#refuseIfBusy('Messages appended now would be lost')
-    nativePrompt({ messages })
-    this.#held = { ...this.#held, messages: [...this.#held.messages, ...messages] }
+  /** Adds to the past without an answer: a tool's result, or what there was of an answer that was stopped. */
+  append(what: readonly Message[] | RawPrompt): void {
+    this.#refuseIfBusy('What is appended now would be lost')
+    this.#past = appended(this.#past, what, (text, options) => this.model.tokenize(text, options))
   }
 
   /** Another session with the same past, in no time and no memory: what either says from here is its own. During a run: the past before it. */
   fork(): LocalSession {
-    return new LocalSession(this.model, this.#engine, this.#held)
+    return new LocalSession(this.model, this.#engine, this.#past)
   }
 
   /** Streams the answer to what is new. `generate({ model: session, … })` is the comfortable way to ask for it. */
@@ -97,20 +97,14 @@ export class LocalSession implements LanguageModel {
     signal.throwIfAborted()
     this.#refuseIfBusy('A session answers one prompt at a time')
     if (request.alternative !== undefined) throw new WickError('invalid-request', 'n gives several answers, and a session goes on from one. Fork it, and ask each fork.')
-    let prompt = this.#after(request.prompt)
-    const open = (): Opened => {
-      const opened = this.#engine.open({ ...request, prompt })
-      // What is dropped to make room is dropped from the conversation.
-      return { ...opened, shorten: opened.shorten && following(opened.shorten, (shorter) => void (prompt = shorter)) }
-    }
-    const said = new Said(prompt.responsePrefix)
+    const asked = new Asked(this.#engine, this.#past, { ...request, prompt: this.#after(request.prompt) })
     const run = Symbol('run')
     this.#run = run
     try {
-      for await (const part of streamParts(open, signal)) {
-        said.add(part)
+      for await (const part of streamParts(() => asked.open(), signal)) {
+        asked.said.add(part)
         if (part.type === 'finish') {
-          this.#held = { messages: [...prompt.messages, said.message()], usage: sum(this.#held.usage, part.usage) }
+          this.#past = asked.past(part.usage)
           this.#run = undefined
         }
         yield part
@@ -120,31 +114,53 @@ export class LocalSession implements LanguageModel {
     }
   }
 
+  #after(prompt: Prompt): SessionPrompt {
+    return after(this.#past, prompt, (text, options) => this.model.tokenize(text, options))
+  }
+
   #refuseIfBusy(why: string): void {
     if (this.#run !== undefined) throw new WickError('busy', `${why}, and one is being answered. Wait for it, or fork the session.`)
   }
+}
 
-  /** What the session holds, and a prompt behind it. */
-  #after(prompt: Prompt): ChatPrompt {
-    if (!('messages' in prompt)) throw new WickError('invalid-request', 'A session is a conversation: it takes prompt or messages. Ask the model itself for anything else.')
-    const { messages: held } = this.#held
-    if (!Array.isArray(prompt.messages)) return prompt
-    const [first, ...rest] = prompt.messages as readonly Message[]
-    return { ...prompt, messages: [...held, ...(repeats(held[0], first) ? rest : prompt.messages)] }
+/** A prompt that is being answered, and the past that comes of it. */
+class Asked {
+  readonly said: Said
+  readonly #engine: Engine
+  readonly #before: Past
+  readonly #request: LanguageRequest
+  /** The prompt as the model saw it last: what is dropped to make room is dropped from the session. */
+  #prompt: SessionPrompt
+  #opened: Opened | undefined
+
+  constructor(engine: Engine, before: Past, request: LanguageRequest & { readonly prompt: SessionPrompt }) {
+    this.#engine = engine
+    this.#before = before
+    this.#request = request
+    this.#prompt = request.prompt
+    this.said = new Said('messages' in request.prompt ? request.prompt.responsePrefix : undefined)
   }
-}
 
-/** Whether a conversation begins with this system message: whoever asks with the same `system` each turn means it once. */
-function repeats(held: Message | undefined, given: Message | undefined): boolean {
-  return held?.role === 'system' && given?.role === 'system' && JSON.stringify(held.content) === JSON.stringify(given.content)
-}
+  open(): Opened {
+    // Tokens are all there; of a conversation the engine has only the text until it is told.
+    const opened = this.#engine.open(this.#request, 'messages' in this.#prompt ? this.#before.snapshot : undefined)
+    const { shorten } = opened
+    const following: Shorten | undefined = shorten && (async (window) => {
+      const shorter = await shorten(window)
+      this.#prompt = shorter.prompt as SessionPrompt
+      return shorter
+    })
+    this.#opened = opened
+    return { ...opened, shorten: following }
+  }
 
-/** A `shorten` that also says what it made of the prompt. */
-function following(shorten: Shorten, on: (prompt: ChatPrompt) => void): Shorten {
-  return async (window) => {
-    const shorter = await shorten(window)
-    on(shorter.prompt as ChatPrompt)
-    return shorter
+  /** What the session holds after the answer. */
+  past(usage: Usage): Past {
+    const snapshot = this.#opened?.session.snapshot()
+    if (!snapshot) throw new WickError('internal', 'The engine ended an answer without keeping what was said.')
+    const common = { usage: sum(this.#before.usage, usage), snapshot }
+    if ('messages' in this.#prompt) return { ...noPast, ...common, messages: [...this.#prompt.messages, this.said.message()] }
+    return { ...noPast, ...common, tokens: snapshot.ids() }
   }
 }
 
@@ -160,7 +176,7 @@ function sum(before: Usage, last: Usage): Usage {
 /** A session of `model` that begins as the options say. */
 export function beginSession(model: LocalModel, engine: Engine, options: SessionOptions): LocalSession {
   check.checkOptions('session', options, sessionChecks)
-  const session = new LocalSession(model, engine)
+  const session = new LocalSession(model, engine, noPast)
   if (options.messages !== undefined) session.append(options.messages)
   return session
 }

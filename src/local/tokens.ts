@@ -17,13 +17,14 @@ export type TokenGenerator = AsyncGenerator<SampledToken, AnswerEnd, TokenAnswer
 /** The tokens of the answer that `open` begins. Nothing is begun before the first is asked for; leaving early cancels it. */
 export async function* sampledTokens(open: () => Opened, signal: AbortSignal): TokenGenerator {
   signal.throwIfAborted()
-  const { session, shorten } = open()
+  const opened = open()
+  const { session } = opened
   const letGo = onAbort(signal, () => session.cancel())
   try {
     for (;;) {
       for (const event of await events(session)) {
         if (event.type === 'Finish') return end(event)
-        if (event.type === 'Overflow') await resume(session, event, signal, shorten)
+        if (event.type === 'Overflow') await resume(opened, event, signal)
         if (event.type === 'Token') {
           const answer: TokenAnswer = yield sampled(event.token)
           signal.throwIfAborted()

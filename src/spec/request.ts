@@ -84,6 +84,11 @@ export interface LanguageRequest {
   readonly onToken?: OnToken
   /** Most tokens of the model's thought, ≥ 0; absent: no limit. */
   readonly reasoningBudgetTokens?: number
+  /**
+   * An integer; where a model has more to do than it can at once, requests of a higher priority go first. Absent: 0. A hosted
+   * model says in a warning that it does not choose among requests.
+   */
+  readonly priority?: number
   /** Which of several answers to the prompt this is, from 0; absent: the only one. */
   readonly alternative?: number
 }

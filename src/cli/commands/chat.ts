@@ -1,6 +1,6 @@
-/** `wick chat`: a conversation, kept as messages. */
+/** `wick chat`: a conversation, kept by a session. */
 import type { Command } from 'commander'
-import type { LocalModel, Message } from '../../index.js'
+import type { LocalModel, LocalSession, Message } from '../../index.js'
 import { generationOptions, showAnswer, thinking } from '../answer.js'
 import { Interrupted, report } from '../exit.js'
 import { addFlags, common, conversation, generation, loading, output, pick, reasoning, sampling } from '../flags.js'
@@ -12,25 +12,39 @@ import { defaultModel } from '../prompt.js'
 import { table } from '../render.js'
 
 /** What a line that begins with `/` does; `true` ends the chat. */
-const commands: Record<string, { about: string; act(chat: Chat): Promise<void> | true }> = {
+interface Order {
+  about: string
+  act(chat: Chat): Promise<void> | true
+}
+
+const orders: Record<string, Order> = {
   '/help': { about: 'shows this', act: ({ io }) => write(io.stderr, help()) },
+  '/undo': { about: 'takes the last message and its answer back', act: (chat) => undo(chat) },
+  '/fork': { about: 'begins a branch of the conversation here', act: (chat) => fork(chat) },
+  '/back': { about: 'returns to where the last branch began', act: (chat) => back(chat) },
   '/clear': { about: 'forgets the conversation; the system message stays', act: (chat) => clear(chat) },
   '/exit': { about: 'ends the chat; so does Ctrl-D', act: () => true },
 }
+
+const listed = (): Array<[string, string]> => Object.entries(orders).map(([name, { about }]) => [name, about])
 
 const notes = `
 A line is a message; a line that ends in \\ goes on, """ opens and closes a message of several lines, and what is pasted is
 one message. Ctrl-C stops the answer first, and the program second. Where stdin is not a terminal each line of it is a
 message.
 
-${table(Object.entries(commands).map(([name, { about }]) => [`  ${name}`, about]))}`
+${table(listed().map(([name, about]) => [`  ${name}`, about]))}`
 
 interface Chat {
   io: Io
   model: LocalModel
   parsed: Record<string, unknown>
   reader: MessageReader
-  messages: Message[]
+  session: LocalSession
+  /** What `/undo` goes back to: the conversation before each of its turns. */
+  before: LocalSession[]
+  /** What `/back` goes back to. */
+  branches: Array<Pick<Chat, 'session' | 'before'>>
 }
 
 export function chat(program: Command, io: Io): void {
@@ -50,7 +64,7 @@ async function talk(io: Io, source: string, parsed: Record<string, unknown>): Pr
   const model = await interruptible(io, (signal) => openModel(io, source, values, { signal }))
   try {
     const reader = messageReader(io)
-    const chat: Chat = { io, model, parsed, reader, messages: opening(parsed) }
+    const chat: Chat = { io, model, parsed, reader, ...fresh(model, parsed) }
     if (reader.interactive) await write(io.stderr, `${model.info.name ?? source} · /help for help\n`)
     for (let text; (text = await reader.read()) !== undefined; ) {
       if (text.trim() === '') continue
@@ -65,21 +79,30 @@ async function talk(io: Io, source: string, parsed: Record<string, unknown>): Pr
   }
 }
 
-/** One message and its answer. A turn that fails leaves the conversation as it was. */
-async function turn({ io, model, parsed, reader, messages }: Chat, text: string): Promise<void> {
+/** One message and its answer. A turn that fails leaves the conversation as it was; of one that is stopped, what there was stays. */
+async function turn(chat: Chat, text: string): Promise<void> {
+  const { io, parsed, reader, session } = chat
   const { responsePrefix } = pick(conversation, parsed)
-  const asked: Message[] = [...messages, { role: 'user', content: text }]
   const options = { overflow: 'shift' as const, ...generationOptions(parsed), ...thinking(parsed) }
   const show = { ...pick(output, parsed), ...pick(common, parsed), ...pick(reasoning, parsed) }
+  const before = session.fork()
+  await attempt(chat, async (signal) => {
+    const answer = await showAnswer(io, io.face.generate({ model: session, prompt: text, responsePrefix, ...options, signal }), show)
+    if (answer.finish === undefined) {
+      if (!reader.interactive) throw new Interrupted()
+      session.append([{ role: 'user', content: text }, said((responsePrefix ?? '') + answer.text, answer.reasoning)])
+    }
+    chat.before.push(before)
+  })
+}
+
+/** Runs what Ctrl-C can stop. On a terminal a failure is reported, and the chat goes on; else it ends the program. */
+async function attempt({ io, parsed, reader }: Chat, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   try {
-    const answer = await interruptible(io, (signal) =>
-      showAnswer(io, io.face.generate({ model, messages: asked, responsePrefix, ...options, signal }), show),
-    )
-    if (answer.finish === undefined && !reader.interactive) throw new Interrupted()
-    messages.splice(0, messages.length, ...asked, said((responsePrefix ?? '') + answer.text, answer.reasoning))
+    await interruptible(io, work)
   } catch (error) {
-    if (!reader.interactive || error instanceof Interrupted) throw error
-    report(error, io, show.verbose ?? false)
+    if (!reader.interactive) throw error
+    report(error, io, pick(common, parsed).verbose ?? false)
   }
 }
 
@@ -89,22 +112,40 @@ function said(text: string, reasoning: string): Message {
   return { role: 'assistant', content: [{ type: 'reasoning', text: reasoning }, { type: 'text', text }] }
 }
 
-function opening(parsed: Record<string, unknown>): Message[] {
+function fresh(model: LocalModel, parsed: Record<string, unknown>): Pick<Chat, 'session' | 'before' | 'branches'> {
   const { system } = pick(conversation, parsed)
-  return system === undefined ? [] : [{ role: 'system', content: system }]
+  const session = model.session(system === undefined ? {} : { messages: [{ role: 'system', content: system }] })
+  return { session, before: [], branches: [] }
 }
 
-async function obey(chat: Chat, name: string): Promise<true | void> {
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (command) return command.act(chat)
-  await write(chat.io.stderr, `${name} is no command; /help lists them.\n`)
+async function obey(chat: Chat, line: string): Promise<true | void> {
+  const order = Object.hasOwn(orders, line) ? orders[line] : undefined
+  if (order) return order.act(chat)
+  await write(chat.io.stderr, `${line} is no command; /help lists them.\n`)
 }
 
-function clear({ io, messages, parsed }: Chat): Promise<void> {
-  messages.splice(0, messages.length, ...opening(parsed))
-  return write(io.stderr, 'Forgotten.\n')
+function clear(chat: Chat): Promise<void> {
+  Object.assign(chat, fresh(chat.model, chat.parsed))
+  return write(chat.io.stderr, 'Forgotten.\n')
+}
+
+function undo(chat: Chat): Promise<void> {
+  const before = chat.before.pop()
+  chat.session = before ?? chat.session
+  return write(chat.io.stderr, before === undefined ? 'There is nothing to take back.\n' : 'Taken back.\n')
+}
+
+function fork(chat: Chat): Promise<void> {
+  chat.branches.push({ session: chat.session.fork(), before: [...chat.before] })
+  return write(chat.io.stderr, 'A branch begins here; /back returns here.\n')
+}
+
+function back(chat: Chat): Promise<void> {
+  const branch = chat.branches.pop()
+  Object.assign(chat, branch)
+  return write(chat.io.stderr, branch === undefined ? 'There is no branch to return from.\n' : 'Back where the branch began.\n')
 }
 
 function help(): string {
-  return table([...Object.entries(commands).map(([name, { about }]) => [name, about]), ['"""', 'opens and closes a message of several lines']])
+  return table([...listed(), ['"""', 'opens and closes a message of several lines']])
 }
