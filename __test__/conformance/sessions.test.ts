@@ -42,6 +42,26 @@ describe.each(subjects)('$name', ({ open }) => {
     expect(forks.map(({ messages }) => messages.length)).toEqual([4, 4, 4, 4])
   })
 
+  it('goes on from its own ids, though another said the same words by others', async () => {
+    const said = 'the old fox was here'
+    // An answer of these ids, and then its end.
+    const saying = async (ids: Uint32Array): Promise<LocalSession> => {
+      const session = model.session()
+      let asked = 0
+      await say(session, 'Speak.', 400, { onToken: () => ((asked += 1) === 1 ? ids : 'stop') }).collect()
+      return session
+    }
+    const next = async (session: LocalSession) => (await say(session.fork(), 'And then?', 20, { logprobs: 0 }).collect()).tokens
+    const whole = await saying(model.tokenize(said))
+    const expected = await next(whole)
+    const letters = await saying(Uint32Array.from(Array.from(said).flatMap((letter) => [...model.tokenize(letter)])))
+    const other = await next(letters)
+    expect(letters.messages).toEqual(whole.messages)
+    expect(other).not.toEqual(expected)
+    expect(await next(whole)).toEqual(expected)
+    expect(await next(letters)).toEqual(other)
+  })
+
   it('goes on from the ids of raw tokens, as they would in one prompt', async () => {
     const session = model.session()
     const begin = tokens(30, 1).tokens
