@@ -1,10 +1,12 @@
-//! Prints what choosing one token costs: `cargo run -p wick-sample --example speed [VOCABULARY]` (default 151936, Qwen's).
+//! Prints what choosing one token costs, and the tokens of several sequences one after another and on the pool
+//! (`WICK_THREADS`): `cargo run -p wick-sample --example speed [VOCABULARY]` (default 151936, Qwen's).
 //!
 //! The logits look like a model's: a broad bell, and a few tokens far above it.
 
 use std::time::{Duration, Instant};
 
-use wick_sample::Sampler;
+use wick_kernels::Pool;
+use wick_sample::{Job, Sampler, sample_all};
 use wick_spec::{ChainStep, Sampling};
 
 const ROUNDS: usize = 200;
@@ -27,13 +29,41 @@ fn main() {
         ("no filter", off),
     ];
     println!("{vocab} logits, median of {ROUNDS}:");
-    for (name, options) in cases {
+    for (name, options) in &cases {
         println!("{:>8.1} µs  {name}", median(options, &logits).as_secs_f64() * 1e6);
+    }
+    let pool = Pool::of_thread();
+    println!("8 and 16 sequences, one after another and on {} threads:", pool.threads());
+    for (name, options) in &cases {
+        let times = [(8, Pool::new(1)), (8, pool), (16, Pool::new(1)), (16, pool)]
+            .map(|(n, pool)| together(options, &logits, n, &pool));
+        let [a, b, c, d] = times.map(|time| time.as_secs_f64() * 1e6);
+        println!("{a:>8.1} {b:>8.1}   {c:>8.1} {d:>8.1} µs  {name}");
     }
 }
 
-fn median(options: Sampling, logits: &[f32]) -> Duration {
-    let mut sampler = Sampler::new(&Sampling { seed: Some(1), ..options }, logits.len()).expect("the options are in range");
+/// The tokens of `n` sequences.
+fn together(options: &Sampling, logits: &[f32], n: usize, pool: &Pool) -> Duration {
+    let sampler = |seed| Sampler::new(&Sampling { seed: Some(seed), ..options.clone() }, logits.len()).expect("in range");
+    let mut samplers: Vec<Sampler> = (0..n as u64).map(sampler).collect();
+    let mut copies = vec![logits.to_vec(); n];
+    let mut times: Vec<Duration> = (0..ROUNDS / 8)
+        .map(|_| {
+            copies.iter_mut().for_each(|copy| copy.copy_from_slice(logits));
+            let pairs = samplers.iter_mut().zip(&mut copies);
+            let mut jobs: Vec<Job<'_>> = pairs.map(|(sampler, logits)| Job { sampler, logits, settled: None }).collect();
+            let start = Instant::now();
+            assert!(sample_all(&mut jobs, pool).iter().all(Result::is_ok), "the logits are finite");
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn median(options: &Sampling, logits: &[f32]) -> Duration {
+    let mut sampler =
+        Sampler::new(&Sampling { seed: Some(1), ..options.clone() }, logits.len()).expect("the options are in range");
     let mut copy = logits.to_vec();
     let mut times: Vec<Duration> = (0..ROUNDS)
         .map(|_| {

@@ -1,10 +1,12 @@
 //! The tokens of many sequences at once.
 //!
-//! A sequence's token depends on its own sampler and logits alone, so the result is the same on any number of threads. A default
-//! chain takes about as long as starting a thread, so threads are started only where each has several sequences' worth to do.
+//! A sequence's token depends on its own sampler and logits alone, so the result is the same on any number of threads. Right after a
+//! step the pool's workers still look out for work, so that a few rows of logits are worth handing to them.
 
-use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
+use wick_kernels::Pool;
 use wick_spec::{Error, Result};
 
 use crate::sampler::{Choice, Sampler};
@@ -16,35 +18,47 @@ pub struct Job<'a> {
     pub sampler: &'a mut Sampler,
     /// As [`Sampler::sample`] takes them.
     pub logits: &'a mut [f32],
+    /// The token, where it is settled without the model ([`Sampler::settle`]).
+    pub settled: Option<u32>,
 }
 
-/// Logits for which a thread is worth starting: some 100 µs of the default chain.
-const LOGITS_A_THREAD: usize = 600_000;
-
-/// Chooses the next token of every job, in the jobs' order, on at most `threads` threads, the caller's among them. A job that
-/// fails says so in its place; `internal` for the jobs of a thread that panicked.
-pub fn sample_all(jobs: &mut [Job], threads: NonZero<usize>) -> Vec<Result<Choice>> {
-    let logits: usize = jobs.iter().map(|job| job.sampler.vocab()).sum();
-    let threads = threads.get().min(logits / LOGITS_A_THREAD).clamp(1, jobs.len().max(1));
-    on_threads(jobs, threads)
+impl Job<'_> {
+    /// A panic is this job's alone.
+    fn run(&mut self) -> Result<Choice> {
+        let choose = || match self.settled {
+            None => self.sampler.sample(self.logits),
+            Some(id) => self.sampler.settle(id, self.logits),
+        };
+        let panicked = |_| Err(Error::internal("Choosing a token panicked. Please report it."));
+        catch_unwind(AssertUnwindSafe(choose)).unwrap_or_else(panicked)
+    }
 }
 
-fn on_threads(jobs: &mut [Job], threads: usize) -> Vec<Result<Choice>> {
-    let mut shares = jobs.chunks_mut(jobs.len().div_ceil(threads).max(1));
-    let first = shares.next();
-    std::thread::scope(|scope| {
-        let others: Vec<_> = shares.map(|share| (share.len(), scope.spawn(|| in_turn(share)))).collect();
-        let mut choices = first.map(in_turn).unwrap_or_default();
-        for (len, other) in others {
-            let panicked = || Err(Error::internal("Choosing a token panicked. Please report it."));
-            choices.extend(other.join().unwrap_or_else(|_| (0..len).map(|_| panicked()).collect()));
+/// Logits that are worth the pool, some 25 µs of the default chain, where there are as many in all.
+const SHARED: usize = 100_000;
+
+/// Chooses the next token of every job, in the jobs' order, with the pool's threads where there is enough to do. A job that fails
+/// says so in its place, one that panicked with `internal`.
+pub fn sample_all(jobs: &mut [Job<'_>], pool: &Pool) -> Vec<Result<Choice>> {
+    let logits: usize = jobs.iter().map(|job| job.logits.len()).sum();
+    if jobs.len() < 2 || logits < SHARED {
+        return jobs.iter_mut().map(Job::run).collect();
+    }
+    shared(jobs, pool)
+}
+
+fn shared(jobs: &mut [Job<'_>], pool: &Pool) -> Vec<Result<Choice>> {
+    // No two threads meet at a place; the locks are for the compiler.
+    let places: Vec<_> = jobs.iter_mut().map(|job| Mutex::new((job, None))).collect();
+    pool.each(places.len(), &|range| {
+        for place in &places[range] {
+            let (job, choice) = &mut *place.lock().unwrap_or_else(PoisonError::into_inner);
+            *choice = Some(job.run());
         }
-        choices
-    })
-}
-
-fn in_turn(jobs: &mut [Job]) -> Vec<Result<Choice>> {
-    jobs.iter_mut().map(|job| job.sampler.sample(job.logits)).collect()
+    });
+    let skipped = || Err(Error::internal("A job of the pool was not computed. Please report it."));
+    let choice = |place: Mutex<(_, Option<_>)>| place.into_inner().unwrap_or_else(PoisonError::into_inner).1;
+    places.into_iter().map(|place| choice(place).unwrap_or_else(skipped)).collect()
 }
 
 #[cfg(test)]
@@ -54,23 +68,24 @@ mod tests {
 
     #[test]
     fn any_number_of_threads_gives_the_same_tokens_in_the_jobs_order() {
-        let choose = |threads: usize| {
+        let choose = |choose: &dyn Fn(&mut [Job<'_>]) -> Vec<Result<Choice>>| {
             let sampler = |seed| Sampler::new(&Sampling { seed: Some(seed), ..Sampling::default() }, 500).unwrap();
             let mut samplers: Vec<_> = (0..7).map(sampler).collect();
             let mut logits: Vec<Vec<f32>> =
                 (0..7).map(|n| (0..500).map(|i| ((i * 37 + n * 11) % 97) as f32 * 0.05).collect()).collect();
             logits[3][8] = f32::NAN;
-            let mut jobs: Vec<_> =
-                samplers.iter_mut().zip(&mut logits).map(|(sampler, logits)| Job { sampler, logits }).collect();
-            let choices = on_threads(&mut jobs, threads);
+            let each = samplers.iter_mut().zip(&mut logits).enumerate();
+            let settled = |n: usize| (n == 5).then_some(499);
+            let mut jobs: Vec<_> = each.map(|(n, (sampler, logits))| Job { sampler, logits, settled: settled(n) }).collect();
+            let choices = choose(&mut jobs);
             choices.into_iter().map(|choice| choice.map(|choice| choice.id).map_err(|e| e.code())).collect::<Vec<_>>()
         };
-        let want = choose(1);
-        assert_eq!((want.len(), want[3]), (7, Err(Code::Internal)));
+        let want = choose(&|jobs| sample_all(jobs, &Pool::new(1)));
+        assert_eq!((want.len(), want[3], want[5]), (7, Err(Code::Internal), Ok(499)));
         assert!(want.iter().filter(|choice| choice.is_ok()).count() == 6);
-        for threads in [2, 3, 4, 7, 20] {
-            assert_eq!(choose(threads), want);
+        for threads in [1, 2, 3, 7] {
+            assert_eq!(choose(&|jobs| shared(jobs, &Pool::new(threads))), want);
         }
-        assert!(sample_all(&mut [], NonZero::<usize>::MIN).is_empty());
+        assert!(sample_all(&mut [], &Pool::new(2)).is_empty());
     }
 }

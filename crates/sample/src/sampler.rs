@@ -150,11 +150,6 @@ impl Sampler {
         self.seed
     }
 
-    /// How many logits it takes.
-    pub(crate) fn vocab(&self) -> usize {
-        self.vocab
-    }
-
     /// What the chain leaves of `logits`, by id.
     #[cfg(test)]
     pub(crate) fn left(&mut self, logits: &mut [f32]) -> Vec<(u32, f32)> {
