@@ -54,8 +54,8 @@ fn among_sixteen_short_of_room_or_without_a_cache_everybody_says_what_he_says_al
             let stats = model.stats();
             assert!(stats.kv_used_bytes <= stats.kv_limit_bytes);
             if let Some(bytes) = tight {
-                // Windows alone need less than there is.
-                assert!(stats.preemptions > 0 || name == "checkpoints/mistral-window", "{name}: the room was short");
+                // Where layers have windows they need less than there is.
+                assert!(stats.preemptions > 0 || name != MODELS[0], "the room was short");
                 assert_eq!(stats.kv_limit_bytes, bytes);
             }
         }
