@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use wick_sample::{Choice, Sampler};
-use wick_spec::{AlternativeToken, Event, Fed, FinishReason, Prompt, Request, Result, Timings, TokenInfo, Usage};
+use wick_sample::{Choice, Job, Sampler};
+use wick_spec::{AlternativeToken, Error, Event, Fed, FinishReason, Prompt, Request, Result, Timings, TokenInfo, Usage};
 use wick_text::{Control, Decoder, Place, Split, StopTexts, Tokenizer};
 
 use crate::reasoning::{Reasoning, Spelling};
@@ -21,6 +21,8 @@ pub(crate) struct Answer {
     ends: Vec<u32>,
     /// Whether the reader says what becomes of each token.
     asks: bool,
+    /// The next token, once it is chosen.
+    chosen: Option<Result<Choice>>,
     /// What the reader was asked about.
     asked: Option<Choice>,
     /// Whether it goes on within a text whose end is known.
@@ -69,6 +71,7 @@ impl Answer {
             ends,
             fills_a_gap,
             asks: request.ask_tokens,
+            chosen: None,
             asked: None,
             sampler: sampler(&request.sampling, &tokenizer, vocab)?,
             decoder: Decoder::new(tokenizer.clone()),
@@ -107,18 +110,33 @@ impl Answer {
         }
     }
 
-    /// Chooses the next token, pushes what may be shown of it, and says whether it was the last.
-    pub(crate) fn next(&mut self, logits: &mut [f32], push: &mut dyn FnMut(Event)) -> Result<(u32, Option<End>)> {
-        let choice = self.choose(logits)?;
+    /// What is to be done to choose the next token, whose logits these are.
+    pub(crate) fn job<'a>(&'a mut self, logits: &'a mut [f32]) -> Job<'a> {
+        let settled = self.reasoning.as_mut().and_then(Reasoning::forced);
+        Job { sampler: &mut self.sampler, logits, settled }
+    }
+
+    /// Keeps what was chosen.
+    pub(crate) fn choose(&mut self, choice: Result<Choice>) {
+        self.chosen = Some(choice);
+    }
+
+    fn chosen(&mut self) -> Result<Choice> {
+        self.chosen.take().unwrap_or_else(|| Err(Error::internal("The next token of an answer was not chosen.")))
+    }
+
+    /// Pushes what may be shown of the token that was chosen, and says whether it was the last.
+    pub(crate) fn next(&mut self, push: &mut dyn FnMut(Event)) -> Result<(u32, Option<End>)> {
+        let choice = self.chosen()?;
         Ok((choice.id, self.take(choice, push)))
     }
 
-    /// Chooses the next token and keeps it until the reader has said what becomes of it; `None` where readers are not asked.
-    pub(crate) fn ask(&mut self, logits: &mut [f32]) -> Result<Option<TokenInfo>> {
+    /// Keeps the token that was chosen until the reader has said what becomes of it; `None` where readers are not asked.
+    pub(crate) fn ask(&mut self) -> Result<Option<TokenInfo>> {
         if !self.asks {
             return Ok(None);
         }
-        let choice = self.choose(logits)?;
+        let choice = self.chosen()?;
         let token = self.describe(choice.clone());
         self.asked = Some(choice);
         Ok(Some(token))
@@ -135,13 +153,6 @@ impl Answer {
                 ids.into_iter().map(|id| Choice { id, logprob: None, top: Vec::new() }).collect()
             }
             Fed::End => Vec::new(),
-        }
-    }
-
-    fn choose(&mut self, logits: &mut [f32]) -> Result<Choice> {
-        match self.reasoning.as_mut().and_then(Reasoning::forced) {
-            None => self.sampler.sample(logits),
-            Some(id) => self.sampler.settle(id, logits),
         }
     }
 

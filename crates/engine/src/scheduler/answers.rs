@@ -1,7 +1,5 @@
 //! What a computed token becomes: sampled, said, asked about, or the end.
 
-use std::ops::Range;
-
 use wick_spec::{Event, Fed, FinishReason, Overflow, Result, Warning};
 
 use super::{After, Scheduler, turn_of_chat};
@@ -27,16 +25,15 @@ impl Scheduler {
         warnings
     }
 
-    /// The next token of an answer, whose logits these are.
-    pub(super) fn sample(&mut self, sequence: &mut Sequence, logits: Range<usize>) -> Result<After> {
+    /// The next token of an answer, which has been chosen.
+    pub(super) fn say(&mut self, sequence: &mut Sequence) -> Result<After> {
         let Work::Generate { answer, writer, .. } = &mut sequence.work else { return Ok(After::Stays) };
-        let logits = &mut self.outputs.logits[logits];
-        if let Some(token) = answer.ask(logits)? {
+        if let Some(token) = answer.ask()? {
             writer.push(Event::Token { token });
             sequence.phase = Phase::Asked;
             return Ok(After::Stays);
         }
-        let (id, end) = answer.next(logits, &mut |event| writer.push(event))?;
+        let (id, end) = answer.next(&mut |event| writer.push(event))?;
         sequence.tokens.push(id);
         self.parts.counters.sampled(1);
         self.settle(sequence, end)

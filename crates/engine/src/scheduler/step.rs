@@ -10,6 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use wick_compute::{Input, Row, Span, Want, Wanted};
+use wick_kernels::Pool;
+use wick_sample::sample_all;
 use wick_spec::{Code, Error, Event, Result, Stop, Usage};
 
 use super::{After, Scheduler};
@@ -170,7 +172,9 @@ impl Scheduler {
         let ms = began.elapsed().as_secs_f64() * 1e3;
         match run {
             Ok(()) => {
+                let mut members = members;
                 self.pace.measured(self.batch.rows.len(), ms);
+                self.choose_tokens(&mut members);
                 for mut member in members {
                     let result = guarded(|| self.advance(&mut member, ms));
                     self.conclude(member.sequence, result);
@@ -215,6 +219,27 @@ impl Scheduler {
         before..self.batch.wanted.len()
     }
 
+    /// Chooses the next token of every answer whose logits were computed, on all threads.
+    fn choose_tokens(&mut self, members: &mut [Member]) {
+        let width = self.outputs.logits.len() / self.batch.wanted.len().max(1);
+        let mut logits = self.outputs.logits.as_mut_slice();
+        let (mut answers, mut jobs) = (Vec::with_capacity(members.len()), Vec::with_capacity(members.len()));
+        for (at, member) in members.iter_mut().enumerate() {
+            let (own, others) = std::mem::take(&mut logits).split_at_mut(member.wanted.len() * width);
+            logits = others;
+            if let (Work::Generate { answer, .. }, false) = (&mut member.sequence.work, own.is_empty()) {
+                answers.push(at);
+                jobs.push(answer.job(own));
+            }
+        }
+        let choices = sample_all(&mut jobs, &Pool::of_thread());
+        for (at, choice) in answers.into_iter().zip(choices) {
+            if let Work::Generate { answer, .. } = &mut members[at].sequence.work {
+                answer.choose(choice);
+            }
+        }
+    }
+
     /// What follows computed rows: the next chunk, or at the last token what was asked for.
     fn advance(&mut self, member: &mut Member, ms: f64) -> Result<After> {
         let sequence = &mut member.sequence;
@@ -229,7 +254,7 @@ impl Scheduler {
                 if !done || answer.ids().is_empty() {
                     self.parts.counters.prefilled(member.rows);
                 }
-                if done { self.sample(sequence, found) } else { Ok(After::Stays) }
+                if done { self.say(sequence) } else { Ok(After::Stays) }
             }
             Work::Evaluate { logits, reply, .. } => {
                 logits.extend_from_slice(&self.outputs.logits[found]);
