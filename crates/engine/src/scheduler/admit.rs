@@ -89,8 +89,11 @@ impl Scheduler {
         }
     }
 
+    /// Who is let in next. One that is cancelled leaves instead: let in it would not compute, so it would give way to the next in line, and
+    /// take that one's place again, and again.
     fn first_in_line(&self) -> Option<usize> {
-        let queued = |&at: &usize| self.sequences[at].phase == Phase::Queued && self.sequences[at].runnable();
+        let waits = |s: &Sequence| s.phase == Phase::Queued && s.runnable() && !s.stop.is_set();
+        let queued = |&at: &usize| waits(&self.sequences[at]);
         (0..self.sequences.len()).filter(queued).min_by_key(|&at| self.sequences[at].rank())
     }
 

@@ -145,6 +145,19 @@ fn one_whose_reader_is_behind_costs_nothing_and_holds_nobody_up() {
 }
 
 #[test]
+fn one_that_is_cancelled_while_others_are_let_in_takes_nobodys_place() {
+    let mut bench = Bench::new(&Setup { most_running: 1, ..Setup::default() });
+    let low = bench.begin_with(0, &prompt(40), 5, 0, false).0;
+    let (high, stop) = bench.begin_with(1, &prompt(50), 5, 5, false);
+    (0..2).for_each(|_| drop(bench.step()));
+    stop.set();
+    bench.scheduler.admit();
+    assert_eq!(bench.scheduler.parts.counters.read().preemptions, 0);
+    bench.finish();
+    assert_eq!((low.ids(), high.code()), (expected(&FULL, &prompt(40), 5), Code::Cancelled));
+}
+
+#[test]
 fn an_evaluation_that_begins_again_gives_every_position_once() {
     let mut bench = Bench::new(&Setup::default());
     let text = &prompt(200)[5..];
