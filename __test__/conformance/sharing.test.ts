@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { generateMany, type GenerateOptions, isWickError, type LocalModel } from '../../src/index.js'
 import { failure, read } from './parts.js'
-import { answer, endless, ember, subjects, tokens, wide } from './subjects.js'
+import { answer, endless, ember, long, subjects, tokens, wide } from './subjects.js'
 
 describe.each(subjects)('$name', ({ open }) => {
   it('computes what a hundred requests begin with once, and stores it once', { timeout: 60_000 }, async () => {
@@ -20,18 +20,14 @@ describe.each(subjects)('$name', ({ open }) => {
     await model.close()
   })
 
-  it('lets a request of higher priority go first, before one that runs too', async () => {
+  it('lets a request of higher priority go first, before what runs too', async () => {
     const model = await open({ ...wide, maxSessions: 1 })
     const order: string[] = []
-    const controller = new AbortController()
-    const first = read(endless(model, { maxTokens: 10_000_000, overflow: 'shift', signal: controller.signal }))
-    await expect.poll(() => model.stats().sessions.running).toBe(1)
+    const first = model.evaluate(tokens(1500, 1).tokens).then(() => order.push('what ran'))
+    await expect.poll(() => model.stats().sessions.running, { interval: 1 }).toBe(1)
     const waiting = [0, 0, 5, -1].map((priority, n) => answer(model, 2, { priority, seed: n }).collect().then(() => order.push(`${n}: ${priority}`)))
-    await expect.poll(() => order).toEqual(['2: 5'])
-    expect(model.stats().sessions).toEqual({ running: 1, waiting: 3 })
-    controller.abort()
     await Promise.all([first, ...waiting])
-    expect(order).toEqual(['2: 5', '0: 0', '1: 0', '3: -1'])
+    expect(order).toEqual(['2: 5', 'what ran', '0: 0', '1: 0', '3: -1'])
     await model.close()
   })
 
@@ -71,6 +67,17 @@ describe('what a load may ask for', () => {
     const error = await failure(ember.open({ contextTokens: 512, kvBytes: 1000 }))
     expect(error).toSatisfy((error) => isWickError(error, 'invalid-request'))
     expect(error).toMatchObject({ message: expect.stringContaining('kvBytes') as string })
+  })
+
+  it('a session at a time: others are in line, and leave it when they are aborted', async () => {
+    const model = await ember.open({ ...wide, maxSessions: 1, backend: 'reference' })
+    const controller = new AbortController()
+    const runs = [1, 2, 3].map((seed) => read(endless(model, { raw: long(seed), signal: controller.signal })))
+    await expect.poll(() => model.stats().sessions).toEqual({ running: 1, waiting: 2 })
+    controller.abort()
+    await Promise.all(runs)
+    await expect.poll(() => model.stats().sessions).toEqual({ running: 0, waiting: 0 })
+    await model.close()
   })
 
   it('as many sessions as there can be', async () => {
