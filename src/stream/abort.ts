@@ -11,15 +11,17 @@ export function onAbort(signal: AbortSignal | undefined, action: () => void): ()
   return () => signal.removeEventListener('abort', action)
 }
 
-/** Waits for `work`, but not longer than until `signal` aborts: then it throws the signal's reason. */
+/**
+ * Waits for `work`, but not longer than until `signal` aborts: then it throws the signal's reason, and what becomes of the work is
+ * nobody's, its failure neither.
+ */
 export async function unlessAborted<Value>(signal: AbortSignal, work: Value | Promise<Value>): Promise<Value> {
-  signal.throwIfAborted()
   let letGo = (): void => {}
   const aborted = new Promise<never>((_, reject) => {
     letGo = onAbort(signal, () => reject(signal.reason))
   })
   try {
-    return await Promise.race([work, aborted])
+    return await Promise.race([aborted, work])
   } finally {
     letGo()
   }
