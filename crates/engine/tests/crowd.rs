@@ -89,8 +89,9 @@ fn layers_with_a_window_keep_no_more_than_it() {
 fn a_session_goes_on_from_a_snapshot_as_often_as_one_likes() {
     for name in MODELS {
         let model = load(name, LoadOptions::default());
+        let unread = model.generate(greedy(&prompt(1, 50), 200)).unwrap();
+        assert!(unread.snapshot().is_none(), "it cannot have finished");
         let first = model.generate(greedy(&prompt(1, 50), 20)).unwrap();
-        assert!(first.snapshot().is_none(), "it has not finished");
         let said = read(&first).unwrap();
         let snapshot = first.snapshot().unwrap();
         let past = [prompt(1, 50), said.ids].concat();
@@ -133,4 +134,24 @@ fn limits_that_make_no_sense_are_refused() {
     let error = refused(LoadOptions { kv_bytes: Some(1000), ..LoadOptions::default() });
     assert_eq!(error.code(), Code::InvalidRequest);
     assert!(error.detail()[0].1 > 1000, "{error}");
+}
+
+#[test]
+fn a_line_that_is_full_is_busy_until_somebody_leaves() {
+    let model = load(MODELS[0], LoadOptions { max_sessions: Some(1), ..LoadOptions::default() });
+    // Nobody reads, so nobody ends.
+    let request = || greedy(&prompt(1, 5), 200);
+    let mut sessions: Vec<_> = (0..1025).map(|_| model.generate(request()).unwrap()).collect();
+    let refused = model.generate(request()).err().unwrap();
+    assert_eq!((refused.code(), refused.detail()), (Code::Busy, &[("requests", 1025)][..]));
+    sessions.truncate(1000);
+    let next = loop {
+        match model.generate(request()) {
+            Ok(session) => break session,
+            Err(error) => assert_eq!(error.code(), Code::Busy),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    drop(sessions);
+    assert_eq!(read(&next).unwrap().ids.len(), 200);
 }
