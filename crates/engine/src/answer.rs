@@ -252,6 +252,12 @@ impl Answer {
         end.unwrap_or(End { reason, stop: None })
     }
 
+    /// Tokens that may be drafted behind the next: none where the reader is asked about each.
+    pub(crate) fn draftable(&self) -> usize {
+        let left = (self.max_tokens as usize).saturating_sub(self.ids.len());
+        if self.asks { 0 } else { left.saturating_sub(1) }
+    }
+
     /// Whether the thought has a limit.
     pub(crate) fn has_reasoning_budget(&self) -> bool {
         self.reasoning_budget.is_some()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::Builder;
 
-use wick_compute::{Backend, Plan};
+use wick_compute::{Backend, Cost, Plan};
 use wick_kernels::{Cores, Isa, MOST_THREADS, Pool, default_threads};
 use wick_models::{Loading, LongFrom, Mix, while_loading};
 use wick_spec::{Error, Result, Stop, Warning};
@@ -15,6 +15,7 @@ use wick_weights::{Recoded, Tensors};
 
 use crate::budget::{Asked, budget};
 use crate::describe::{Source, open, weights_dtype};
+use crate::draft::opened;
 use crate::info::Info;
 use crate::kv::Kv;
 use crate::log::{Level, Log};
@@ -134,7 +135,10 @@ fn start(
     let most_running = most_running(options)?;
     let asked = Asked { context: options.context_tokens.map(|n| n as usize), kv_bytes: options.kv_bytes };
     check_context(asked.context, info, log)?;
-    let fit = budget(&cost, asked, info.trained_context_tokens, machine.available_memory_bytes)?;
+    let drafts = opened(options, source, &*backend, log)?;
+    let weights = cost.weights.saturating_add(drafts.weights());
+    let counted = Cost { weights, scratch: cost.scratch.saturating_add(drafts.scratch()), groups: cost.groups.clone() };
+    let fit = budget(&counted, asked, info.trained_context_tokens, machine.available_memory_bytes)?;
     let block: u64 = cost.groups.iter().map(|group| group.block).sum();
     log.write(
         Level::Info,
@@ -149,9 +153,10 @@ fn start(
             fit.kv_bytes >> 20
         ),
     );
-    progress(0, cost.weights);
-    let program = backend.prepare(plan, tensors, &mut |done| progress(done, cost.weights), stop)?;
-    progress(cost.weights, cost.weights);
+    progress(0, weights);
+    let program = backend.prepare(plan, tensors, &mut |done| progress(done, weights), stop)?;
+    let drafter = drafts.prepare(&*backend, fit.context, &mut |done| progress(cost.weights + done, weights), stop)?;
+    progress(weights, weights);
     if let Some(warning) = recoded.as_ref().and_then(Recoded::warning) {
         log.write(Level::Warn, &warning.message);
         info.warnings.push(warning.message);
@@ -177,6 +182,7 @@ fn start(
         program,
         prompter: source.prompter.clone(),
         kv: Kv::new(&cost.groups, fit.kv_bytes, options.prefix_cache_bytes.unwrap_or(u64::MAX)),
+        drafter,
         context: fit.context,
         long_over: long_over(source.long_from, fit.context),
         vocab: plan.vocab,
@@ -207,7 +213,7 @@ fn pool(threads: Option<usize>) -> Result<Pool> {
 }
 
 /// Tokens beyond which a sequence is a long one, in a window of `context`.
-fn long_over(from: Option<LongFrom>, context: usize) -> usize {
+pub(crate) fn long_over(from: Option<LongFrom>, context: usize) -> usize {
     match from {
         Some(LongFrom::Tokens(original)) => original,
         Some(LongFrom::Window(original)) if context > original => 0,

@@ -11,6 +11,7 @@ use wick_text::Tokenizer;
 
 use crate::answer::Answer;
 use crate::channel::{Reader, Ready, channel};
+use crate::draft::{Guesses, drafts_change_nothing};
 use crate::info::Info;
 use crate::prompt::Prompter;
 use crate::scheduler::{Command, Done};
@@ -145,6 +146,7 @@ impl Model {
         if request.stop.iter().any(String::is_empty) || request.stop.len() > MAX_STOPS {
             return Err(Error::invalid_request(format!("stop takes up to {MAX_STOPS} texts, none of them empty.")));
         }
+        let guesses = self.guesses(&request)?;
         let answer = Answer::new(&request, self.tokenizer.clone(), self.info.vocab_size, Instant::now())?;
         let (writer, reader, stop) = channel();
         let work =
@@ -152,8 +154,26 @@ impl Model {
         let mut sequence = Sequence::new(stop, work, request.prompt);
         sequence.priority = request.priority;
         sequence.past = past;
+        sequence.guesses = guesses;
         let id = engine.start(sequence)?;
         Ok(Session { id, vocab: self.info.vocab_size, reader, commands: engine.commands.clone() })
+    }
+
+    /// What is known of a request's drafts: whether its caller makes them.
+    fn guesses(&self, request: &Request) -> Result<Guesses> {
+        if !request.predict {
+            return Ok(Guesses::default());
+        }
+        if request.ask_tokens {
+            return Err(Error::invalid_request("A reader who is asked about each token cannot predict them as well."));
+        }
+        match drafts_change_nothing(self.info.backend) {
+            true => Ok(Guesses::predicted()),
+            false => Err(Error::unsupported(format!(
+                "predict is for the cpu and reference backends: on {} a draft could change the answer.",
+                self.info.backend
+            ))),
+        }
     }
 
     /// Computes a prompt's keys and values and keeps them for the next generation that begins with it.
@@ -267,14 +287,25 @@ impl Session {
             if ids.is_empty() {
                 return Err(Error::invalid_request("A token cannot be replaced by none; end the answer, or keep it."));
             }
-            if let Some(id) = ids.iter().find(|&&id| id as usize >= self.vocab) {
-                return Err(Error::invalid_request(format!(
-                    "Token {id} is not in the model's vocabulary of {}.",
-                    self.vocab
-                )));
-            }
+            self.check_ids(ids)?;
         }
         self.commands.send(Command::Feed(self.id, fed)).map_err(|_| Error::closed("The model was closed."))
+    }
+
+    /// Answers [`wick_spec::Event::Predict`]: the tokens that are expected next, none where nothing is. What is too much for a step is cut.
+    /// `invalid-request` for ids past the vocabulary.
+    pub fn predicted(&self, ids: Vec<u32>) -> Result<()> {
+        self.check_ids(&ids)?;
+        self.commands.send(Command::Predicted(self.id, ids)).map_err(|_| Error::closed("The model was closed."))
+    }
+
+    fn check_ids(&self, ids: &[u32]) -> Result<()> {
+        match ids.iter().find(|&&id| id as usize >= self.vocab) {
+            None => Ok(()),
+            Some(id) => {
+                Err(Error::invalid_request(format!("Token {id} is not in the model's vocabulary of {}.", self.vocab)))
+            }
+        }
     }
 
     /// Where the answer can be continued; `None` before it has finished.

@@ -52,6 +52,27 @@ pub(crate) const DEFAULT_SESSIONS: u32 = 64;
 /// Most of them that a load may ask for.
 pub(crate) const MOST_SESSIONS: u32 = 1024;
 
+/// Where drafts of an answer's next tokens come from. They make it faster and never change it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum DraftKind {
+    /// There are none, but for requests that predict.
+    None,
+    /// From the prompt and the answer themselves: what followed the same tokens before.
+    #[default]
+    PromptLookup,
+    /// From a smaller model of the same vocabulary: a file or folder as [`LoadOptions::path`].
+    Model(PathBuf),
+}
+
+/// How an engine drafts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// Where drafts come from.
+    pub kind: DraftKind,
+    /// Most tokens drafted at once, 1 to 63; `None`: 15. How many of them are worth it is measured.
+    pub tokens: Option<u32>,
+}
+
 /// Puts a program into another one.
 pub type Wrap = fn(Box<dyn Program>) -> Box<dyn Program>;
 
@@ -86,6 +107,9 @@ pub struct LoadOptions {
     pub kv_bytes: Option<u64>,
     /// Most bytes of keys and values that are kept of what ended; 0 keeps and shares nothing. `None`: what others leave of all.
     pub prefix_cache_bytes: Option<u64>,
+    /// How answers are drafted; `None`: by prompt lookup on the cpu and reference backends, not at all on others, where a draft could
+    /// change an answer and asking for it is `unsupported`. `unsupported` also where a draft model has another vocabulary.
+    pub draft: Option<Draft>,
     /// Loads the tokenizer and the metadata alone.
     pub vocab_only: bool,
     /// Wraps the program before it is run; tests inject faults with it.

@@ -8,6 +8,7 @@ use wick_text::{Place, Rendered};
 
 use crate::answer::Answer;
 use crate::channel::Writer;
+use crate::draft::{Candidate, Guesses};
 use crate::kv::Table;
 use crate::prompt::Turn;
 use crate::reasoning::Spelling;
@@ -39,6 +40,8 @@ pub(crate) enum Phase {
     Paused,
     /// Told its reader of a token, and waits for what becomes of it.
     Asked,
+    /// Asked its caller what comes next, and waits for the answer.
+    Predicting,
 }
 
 /// Who goes first, smallest first: by priority, then by age.
@@ -79,6 +82,8 @@ pub(crate) struct Sequence {
     pub turn: Option<Arc<Turn>>,
     /// What the reader said of the token he was asked about.
     pub fed: Option<Fed>,
+    /// What is known of its drafts.
+    pub guesses: Guesses,
     /// Whether the reader was told of the start.
     pub started: bool,
 }
@@ -105,6 +110,7 @@ impl Sequence {
             preempted: false,
             turn: None,
             fed: None,
+            guesses: Guesses::default(),
             started: false,
         }
     }
@@ -131,7 +137,7 @@ impl Sequence {
         self.stop.is_set()
             || match self.phase {
                 Phase::Waiting => true,
-                Phase::Paused | Phase::Asked => false,
+                Phase::Paused | Phase::Asked | Phase::Predicting => false,
                 Phase::Queued | Phase::Running => !self.is_behind(),
             }
     }
@@ -154,6 +160,28 @@ impl Sequence {
     /// Rows that are to be computed.
     pub(crate) fn left(&self) -> usize {
         self.tokens.len() - self.table.kv
+    }
+
+    /// Its next token as one that drafts may be added to, in a window of `context`; `None` where no token is sampled.
+    pub(crate) fn candidate(&mut self, context: usize, long_over: usize) -> Option<Candidate<'_>> {
+        let Work::Generate { answer, .. } = &self.work else { return None };
+        let tokens = self.tokens.len();
+        // Past the border rows would have to turn as a long sequence's.
+        let border = if self.long { usize::MAX } else { long_over };
+        let room = answer.draftable().min(context.saturating_sub(tokens + 1)).min(border.saturating_sub(tokens));
+        Some(Candidate { id: self.id, tokens: &self.tokens, prompt: self.prompt_tokens, room, guesses: &mut self.guesses })
+    }
+
+    /// Asks a caller who predicts, where that is worth his answer.
+    pub(crate) fn ask_what_comes(&mut self) {
+        let Some(tokens) = self.guesses.ask(&self.tokens).map(<[u32]>::to_vec) else { return };
+        self.phase = Phase::Predicting;
+        self.tell(Event::Predict { tokens });
+    }
+
+    /// Goes on after a question to its reader; who gave his keys and values up meanwhile is back in line.
+    pub(crate) fn go_on(&mut self) {
+        self.phase = if self.table.is_empty() { Phase::Queued } else { Phase::Running };
     }
 
     /// Its place among the others.

@@ -23,8 +23,8 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// A panic is this job's alone.
-    fn run(&mut self) -> Result<Choice> {
+    /// Chooses the token. A panic is this job's alone: `internal`.
+    pub fn run(&mut self) -> Result<Choice> {
         let choose = || match self.settled {
             None => self.sampler.sample(self.logits),
             Some(id) => self.sampler.settle(id, self.logits),

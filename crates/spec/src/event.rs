@@ -97,6 +97,12 @@ pub enum Event {
         /// The token; `logprob` is NaN unless log-probabilities were asked for.
         token: TokenInfo,
     },
+    /// The session waits for what its caller expects to come next: only where [`crate::Request::predict`] is set.
+    Predict {
+        /// The tokens of prompt and answer since the last question; all of them the first time, and again after the prompt was
+        /// replaced by a shorter one.
+        tokens: Vec<u32>,
+    },
     /// The window is full and [`crate::Overflow::Ask`] was chosen: the session waits for a shorter prompt.
     Overflow {
         /// Tokens of the prompt as rendered last.

@@ -95,6 +95,9 @@ pub struct Request {
     pub ignore_end: bool,
     /// Emits [`crate::Event::Token`] for each token sampled, and waits to be told what becomes of it.
     pub ask_tokens: bool,
+    /// Emits [`crate::Event::Predict`] where the caller's guess at the next tokens is worth having, and waits for it. A guess that is
+    /// wrong costs time and changes nothing.
+    pub predict: bool,
     /// What happens when the window fills.
     pub overflow: Overflow,
     /// Requests of a higher one go first; 0 is usual.

@@ -13,6 +13,7 @@ use wick_compute::{BLOCK, Group, State};
 use wick_spec::Result;
 
 use blocks::{Blocks, blocks_for};
+pub(crate) use prefixes::common_prefix;
 use prefixes::{Key, Prefixes};
 use table::GONE;
 pub(crate) use table::Table;

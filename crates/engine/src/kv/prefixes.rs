@@ -194,6 +194,6 @@ impl Prefixes {
 }
 
 /// How many tokens two sequences have in common from the start.
-fn common_prefix(a: &[u32], b: &[u32]) -> usize {
+pub(crate) fn common_prefix(a: &[u32], b: &[u32]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }

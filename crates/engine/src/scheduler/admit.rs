@@ -36,6 +36,7 @@ impl Scheduler {
         }
         self.parts.counters.count(|stats| stats.cache_lookup_tokens += sequence.prompt_tokens as u64);
         sequence.preempted = false;
+        sequence.guesses.restart();
         self.begin_table(sequence, sequence.tokens.len() > self.parts.long_over);
         sequence.phase = Phase::Queued;
         Ok(After::Stays)

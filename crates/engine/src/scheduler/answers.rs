@@ -41,7 +41,7 @@ impl Scheduler {
 
     /// Takes what the reader made of a token; of several ids those that there is room for.
     pub(super) fn feed(&mut self, sequence: &mut Sequence, fed: Fed) -> Result<After> {
-        sequence.phase = if sequence.table.is_empty() { Phase::Queued } else { Phase::Running };
+        sequence.go_on();
         let Work::Generate { answer, writer, overflow, .. } = &mut sequence.work else { return Ok(After::Stays) };
         let mut push = |event| writer.push(event);
         let mut end = (fed == Fed::End).then(|| answer.cut(FinishReason::Stop, &mut push));

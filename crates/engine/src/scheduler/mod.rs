@@ -16,6 +16,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use wick_compute::{Batch, Outputs, Program};
 use wick_spec::{Error, Fed, Prompt, Result, Stop, Warning};
 
+use crate::draft::Drafter;
 use crate::kv::Kv;
 use crate::log::{Level, Log};
 use crate::model::Running;
@@ -23,8 +24,8 @@ use crate::prompt::{Prompter, Turn};
 use crate::sequence::{Phase, Sequence, Work};
 use crate::stats::Counters;
 use crate::turns::Turns;
-pub(crate) use pace::CHUNK;
-use pace::Pace;
+pub(crate) use pace::{CHUNK, Pace};
+pub(crate) use step::guarded;
 
 /// What the thread is told.
 pub(crate) enum Command {
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Resume(u64, Prompt),
     /// What becomes of the token that a sequence asked about.
     Feed(u64, Fed),
+    /// What the caller of a sequence expects to come next.
+    Predicted(u64, Vec<u32>),
     /// Something changed for a sequence: its reader caught up, or it was cancelled.
     Wake,
     /// End everything; [`Done`] is dropped when the memory is free.
@@ -62,6 +65,7 @@ pub(crate) struct Parts {
     pub program: Box<dyn Program>,
     pub prompter: Arc<Prompter>,
     pub kv: Kv,
+    pub drafter: Drafter,
     /// Tokens a sequence may hold.
     pub context: usize,
     /// A sequence of more tokens turns as a long one.
@@ -145,6 +149,7 @@ impl Scheduler {
             }
             Command::Resume(id, prompt) => self.resume(id, prompt),
             Command::Feed(id, fed) => self.fed(id, fed),
+            Command::Predicted(id, ids) => self.predicted(id, ids),
             Command::Wake | Command::Close(_) => {}
         }
     }
@@ -184,6 +189,13 @@ impl Scheduler {
         }
     }
 
+    fn predicted(&mut self, id: u64, ids: Vec<u32>) {
+        if let Some(sequence) = self.sequences.iter_mut().find(|s| s.id == id && s.phase == Phase::Predicting) {
+            sequence.guesses.tell(ids);
+            sequence.go_on();
+        }
+    }
+
     /// What a sequence needs done before it can compute, or instead.
     fn tend(&mut self, sequence: &mut Sequence) -> Result<After> {
         sequence.stop.check()?;
@@ -214,6 +226,7 @@ impl Scheduler {
     /// Keeps what an ended sequence computed, for whoever continues it.
     fn leave(&mut self, mut sequence: Sequence) {
         self.parts.running.remove(sequence.id);
+        self.parts.drafter.forget(sequence.id);
         if let Some(turn) = sequence.turn.take().or_else(|| turn_of_chat(&sequence)) {
             self.turns.keep(turn);
         }

@@ -1,10 +1,10 @@
-//! One step: one batch of a token of each answer and rows of prompts.
+//! One step: one batch of a token of each answer, with what is drafted behind it, and rows of prompts.
 //!
 //! Prompts take turns, and have as many rows in a step as its time allows, so that answers keep nearly their pace. What a prompt has
 //! in common with another is computed once: before each of its turns it takes over what is known by then, and what another
 //! computes in the same step it waits for. What is computed of a sequence does not depend on what is in the batch with it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -16,7 +16,7 @@ use wick_spec::{Code, Error, Event, Result, Stop, Usage};
 
 use super::{After, Scheduler};
 use crate::log::Level;
-use crate::sequence::{Sequence, Work};
+use crate::sequence::{Phase, Sequence, Work};
 
 /// Answers that go on in one step.
 const TOGETHER: usize = 64;
@@ -30,8 +30,10 @@ type Chosen = (u64, usize);
 /// A sequence in a batch.
 struct Member {
     sequence: Sequence,
-    /// Rows of it.
+    /// Rows of its tokens.
     rows: usize,
+    /// What may come behind them, a row each.
+    drafts: Vec<u32>,
     /// Which of the batch's wanted rows are its.
     wanted: Range<usize>,
 }
@@ -52,15 +54,39 @@ impl Scheduler {
         if chosen.is_empty() {
             return self.nothing_fits();
         }
+        let mut drafts = self.draft(&chosen);
         let ids: HashSet<u64> = chosen.iter().map(|&(id, _)| id).collect();
         let (taken, left) = std::mem::take(&mut self.sequences).into_iter().partition(|s| ids.contains(&s.id));
         self.sequences = left;
-        let rows = |sequence: Sequence| {
+        let member = |sequence: Sequence| {
             let rows = chosen.iter().find(|&&(id, _)| id == sequence.id).map_or(0, |&(_, rows)| rows);
-            (sequence, rows)
+            let drafts = drafts.remove(&sequence.id).unwrap_or_default();
+            Member { sequence, rows, drafts, wanted: 0..0 }
         };
-        self.compute(Vec::into_iter(taken).map(rows).collect());
+        self.compute(Vec::into_iter(taken).map(member).collect());
         true
+    }
+
+    /// Drafts of the chosen answers, where there are free blocks for them: nobody gives way to a draft.
+    fn draft(&mut self, chosen: &[Chosen]) -> HashMap<u64, Vec<u32>> {
+        let rows = chosen.iter().map(|&(_, rows)| rows).sum();
+        let ids: HashSet<u64> = chosen.iter().map(|&(id, _)| id).collect();
+        let (context, long_over) = (self.parts.context, self.parts.long_over);
+        let answers = self.sequences.iter_mut().filter(|s| s.left() == 1 && ids.contains(&s.id));
+        let mut candidates: Vec<_> = answers.filter_map(|s| s.candidate(context, long_over)).collect();
+        let drafts = self.parts.drafter.draft(&mut candidates, rows, &self.pace);
+        let ids: Vec<u64> = candidates.iter().map(|candidate| candidate.id).collect();
+        let mut kept = HashMap::new();
+        for (id, drafts) in ids.into_iter().zip(drafts).filter(|(_, drafts)| !drafts.is_empty()) {
+            let Some(sequence) = self.sequences.iter_mut().find(|s| s.id == id) else { continue };
+            let rows = 1 + drafts.len();
+            match self.parts.kv.extend(&mut sequence.table, rows, self.parts.program.state()) {
+                Ok(true) => drop(kept.insert(id, drafts)),
+                // Where the system refuses memory, the sequence itself will be told when it needs some.
+                Ok(false) | Err(_) => sequence.guesses.withdraw(),
+            }
+        }
+        kept
     }
 
     /// Answers and prompts to compute, whoever has the highest priority first, and then whoever had no turn longest.
@@ -155,15 +181,11 @@ impl Scheduler {
     }
 
     /// Computes a batch of these; one that cannot be prepared, or whose computation fails, ends alone.
-    fn compute(&mut self, chosen: Vec<(Sequence, usize)>) {
+    fn compute(&mut self, mut members: Vec<Member>) {
         self.batch.rows.clear();
         self.batch.spans.clear();
         self.batch.wanted.clear();
-        let mut members = Vec::with_capacity(chosen.len());
-        for (mut sequence, rows) in chosen {
-            let wanted = self.prepare(&mut sequence, rows);
-            members.push(Member { sequence, rows, wanted });
-        }
+        members.iter_mut().for_each(|member| self.prepare(member));
         // Of several only a prompt takes long enough to be stopped midway.
         let longest = members.iter().max_by_key(|member| member.rows).filter(|member| member.rows > 1 || members.len() == 1);
         let stop = longest.map_or_else(Stop::default, |member| member.sequence.stop.clone());
@@ -180,33 +202,42 @@ impl Scheduler {
                     self.conclude(member.sequence, result);
                 }
             }
-            Err(error) if members.len() == 1 => {
+            Err(error) if members.len() == 1 && (error.code() == Code::Cancelled || members[0].drafts.is_empty()) => {
                 members.into_iter().for_each(|member| self.conclude(member.sequence, Err(error.clone())));
             }
             // The batch is computed again without whoever left.
             Err(error) if error.code() == Code::Cancelled => {
                 members.into_iter().for_each(|member| self.put_back(member.sequence));
             }
-            Err(_) => members.into_iter().for_each(|member| self.compute(vec![(member.sequence, member.rows)])),
+            // Whose fault it is, a draft's perhaps, shows when everybody is computed alone without.
+            Err(_) => {
+                for mut member in members {
+                    member.drafts.clear();
+                    member.sequence.guesses.withdraw();
+                    self.compute(vec![member]);
+                }
+            }
         }
     }
 
-    /// Tells of the start, and adds the next `rows` tokens to the batch; which of its wanted rows they are.
-    fn prepare(&mut self, sequence: &mut Sequence, rows: usize) -> Range<usize> {
+    /// Tells of the start, and adds a sequence's next tokens, and its drafts, to the batch.
+    fn prepare(&mut self, member: &mut Member) {
+        let Member { sequence, drafts, .. } = member;
         if !sequence.started {
             sequence.started = true;
             sequence.tell(Event::Start { warnings: self.start_warnings(sequence) });
         }
-        let kv = sequence.table.kv;
-        let (from, to, first) = (kv, kv + rows, self.batch.rows.len());
-        self.batch.rows.extend((from..to).map(|n| Row { input: Input::Token(sequence.tokens[n]), position: n as u32 }));
+        let (from, rows, first) = (sequence.table.kv, member.rows + drafts.len(), self.batch.rows.len());
+        let to = from + rows;
+        let tokens = sequence.tokens[from..from + member.rows].iter().chain(drafts.iter());
+        self.batch.rows.extend(tokens.zip(from..).map(|(&id, n)| Row { input: Input::Token(id), position: n as u32 }));
         let blocks = sequence.table.blocks().to_vec();
         self.batch.spans.push(Span { rows: first..first + rows, cached: from, blocks, long: sequence.long });
         let before = self.batch.wanted.len();
         let logits_of = |n: usize| Wanted { row: first + n - from, want: Want::Logits };
         match &sequence.work {
             Work::Generate { .. } => {
-                self.batch.wanted.extend((from..to).filter(|n| n + 1 == sequence.tokens.len()).map(logits_of));
+                self.batch.wanted.extend((from..to).filter(|n| n + 1 >= sequence.tokens.len()).map(logits_of));
             }
             Work::Prepare(_) => {}
             Work::Evaluate { positions, logits, .. } => {
@@ -216,10 +247,10 @@ impl Scheduler {
                 self.batch.wanted.extend(chosen.map(logits_of));
             }
         }
-        before..self.batch.wanted.len()
+        member.wanted = before..self.batch.wanted.len();
     }
 
-    /// Chooses the next token of every answer whose logits were computed, on all threads.
+    /// Chooses the next token of every answer whose logits were computed, on all threads. What follows drafts is chosen as they come true.
     fn choose_tokens(&mut self, members: &mut [Member]) {
         let width = self.outputs.logits.len() / self.batch.wanted.len().max(1);
         let mut logits = self.outputs.logits.as_mut_slice();
@@ -227,9 +258,10 @@ impl Scheduler {
         for (at, member) in members.iter_mut().enumerate() {
             let (own, others) = std::mem::take(&mut logits).split_at_mut(member.wanted.len() * width);
             logits = others;
-            if let (Work::Generate { answer, .. }, false) = (&mut member.sequence.work, own.is_empty()) {
+            let first = own.chunks_exact_mut(width.max(1)).next();
+            if let (Work::Generate { answer, .. }, Some(first)) = (&mut member.sequence.work, first) {
                 answers.push(at);
-                jobs.push(answer.job(own));
+                jobs.push(answer.job(first));
             }
         }
         let choices = sample_all(&mut jobs, &Pool::of_thread());
@@ -254,7 +286,7 @@ impl Scheduler {
                 if !done || answer.ids().is_empty() {
                     self.parts.counters.prefilled(member.rows);
                 }
-                if done { self.say(sequence) } else { Ok(After::Stays) }
+                if done { self.speak(member, width) } else { Ok(After::Stays) }
             }
             Work::Evaluate { logits, reply, .. } => {
                 logits.extend_from_slice(&self.outputs.logits[found]);
@@ -282,6 +314,39 @@ impl Scheduler {
         }
     }
 
+    /// The next token of an answer, and one more for each draft that came true: what is sampled does not depend on drafts.
+    fn speak(&mut self, member: &mut Member, width: usize) -> Result<After> {
+        let Member { sequence, drafts, wanted, .. } = member;
+        let (mut accepted, mut refused) = (0, false);
+        let after = loop {
+            if let (Work::Generate { answer, .. }, true) = (&mut sequence.work, accepted > 0) {
+                let choice = answer.job(&mut self.outputs.logits[(wanted.start + accepted) * width..][..width]).run();
+                answer.choose(choice);
+            }
+            let after = self.say(sequence)?;
+            let Some(draft) = drafts.get(accepted) else { break after };
+            refused = sequence.tokens.last() != Some(draft);
+            if refused {
+                break after;
+            }
+            accepted += 1;
+            sequence.table.kv += 1;
+            if matches!(after, After::Ended) || sequence.phase != Phase::Running {
+                break after;
+            }
+        };
+        self.parts.kv.computed(&mut sequence.table, &sequence.tokens);
+        sequence.guesses.settle(accepted, refused);
+        self.parts.counters.count(|stats| {
+            stats.draft_proposed_tokens += drafts.len() as u64;
+            stats.draft_accepted_tokens += accepted as u64;
+        });
+        if matches!(after, After::Stays) && sequence.phase == Phase::Running {
+            sequence.ask_what_comes();
+        }
+        Ok(after)
+    }
+
     /// Once it is a long one a sequence is computed from its beginning again: what it has was turned as that of a short one.
     fn lengthen(&mut self, at: usize) {
         let mut sequence = self.sequences.remove(at);
@@ -302,7 +367,7 @@ fn whole_blocks(kv: usize, left: usize, room: usize) -> usize {
 }
 
 /// What `f` gives, or `internal` where it panicked.
-pub(super) fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| {
         Err(Error::internal("The computation panicked; this request failed, the model goes on. Please report it."))
     })

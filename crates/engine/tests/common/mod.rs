@@ -41,6 +41,7 @@ pub(crate) fn greedy(tokens: &[u32], max_tokens: u32) -> Request {
         ignore_end: true,
         ask_tokens: false,
         overflow: Overflow::Error,
+        predict: false,
         reasoning_budget: None,
         priority: 0,
     }
@@ -82,7 +83,7 @@ impl Said {
                 Event::Start { warnings } => {
                     self.warnings.extend(warnings.into_iter().map(|warning| warning.message));
                 }
-                Event::Overflow { .. } | Event::Token { .. } => {}
+                Event::Overflow { .. } | Event::Token { .. } | Event::Predict { .. } => {}
             }
         }
     }

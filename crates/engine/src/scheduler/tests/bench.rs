@@ -7,12 +7,14 @@ use std::time::Instant;
 
 use wick_compute::{BLOCK, Group, Input, State};
 use wick_spec::{Code, Event, Overflow, Request, Sampling, Usage};
+use wick_testkit::Random;
 use wick_text::Tokenizer;
 
 use super::super::*;
 use crate::answer::Answer;
 use crate::channel::{Reader, channel};
 use crate::describe::open;
+use crate::draft::Source;
 use crate::options::LoadOptions;
 
 pub(super) const VOCAB: usize = 300;
@@ -138,11 +140,13 @@ pub(super) struct Setup<'a> {
     pub kv_bytes: u64,
     pub keep: u64,
     pub most_running: usize,
+    /// Drafts of every kind of wrongness; `None`: prompt lookup, where it is worth it.
+    pub drafts: Option<Wild>,
 }
 
 impl Default for Setup<'_> {
     fn default() -> Self {
-        Self { groups: &FULL, long_over: usize::MAX, kv_bytes: 640, keep: u64::MAX, most_running: 64 }
+        Self { groups: &FULL, long_over: usize::MAX, kv_bytes: 640, keep: u64::MAX, most_running: 64, drafts: None }
     }
 }
 
@@ -167,6 +171,7 @@ impl Bench {
         let parts = Parts {
             program: Box::new(Slots { groups, slots, computed: Arc::clone(&computed) }),
             prompter: prompter.clone(),
+            drafter: Drafter::new(setup.drafts.map_or(Source::Lookup, |wild| wild.source(setup.groups)), 9, Log::none()),
             kv: Kv::new(setup.groups, setup.kv_bytes, setup.keep),
             context: 400,
             long_over: setup.long_over,
@@ -214,6 +219,7 @@ impl Bench {
             ignore_end: true,
             ask_tokens: asks,
             overflow: Overflow::Error,
+            predict: false,
             priority,
             reasoning_budget: None,
         };
@@ -272,6 +278,28 @@ impl Bench {
     /// Whether the sequence is still there.
     pub(super) fn has(&self, id: u64) -> bool {
         self.scheduler.sequences.iter().any(|sequence| sequence.id == id)
+    }
+}
+
+/// Drafts that are right, or wrong from anywhere on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wild {
+    pub seed: u64,
+    /// What stands where they are wrong.
+    pub wrong: u32,
+}
+
+impl Wild {
+    fn source(self, groups: &[Group]) -> Source {
+        let (mut random, groups) = (Random::new(self.seed), groups.to_vec());
+        Source::Wild(Box::new(move |tokens, most| {
+            let mut drafts = expected(&groups, tokens, most.min(1 + random.below(9)));
+            if random.below(3) > 0 && !drafts.is_empty() {
+                let at = random.below(drafts.len());
+                drafts[at] = self.wrong;
+            }
+            drafts
+        }))
     }
 }
 

@@ -8,7 +8,7 @@ use wick_compute::Group;
 use wick_spec::{Code, Event, Fed, Usage};
 
 use super::super::*;
-use super::bench::{Bench, FULL, Listener, MIXED, Setup, evaluated, expected, ids_of, prompt};
+use super::bench::{Bench, FULL, Listener, MIXED, Setup, Wild, evaluated, expected, ids_of, prompt};
 
 const WINDOWS: [Group; 2] = [Group { window: Some(20), block: 4 }, Group { window: Some(70), block: 3 }];
 
@@ -199,10 +199,12 @@ proptest! {
         room in 0..400u64,
         keep in prop_oneof![2 => Just(u64::MAX), 1 => Just(0), 1 => 0..200u64],
         most_running in 1..12usize,
+        seed in proptest::option::of(any::<u64>()),
     ) {
         // Room for one sequence of the longest kind at least.
         let kv_bytes = crate::kv::bytes_for(groups, 250, CHUNK) + room;
-        let mut history = History::new(Setup { groups, kv_bytes, keep, most_running, ..Setup::default() });
+        let drafts = seed.map(|seed| Wild { seed, wrong: 17 });
+        let mut history = History::new(Setup { groups, kv_bytes, keep, most_running, drafts, ..Setup::default() });
         acts.into_iter().for_each(|act| history.act(act));
         history.end();
     }

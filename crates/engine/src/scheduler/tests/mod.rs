@@ -5,7 +5,7 @@ mod histories;
 
 use wick_spec::Code;
 
-use bench::{Bench, Computed, FULL, MIXED, POISON, Setup, expected, prompt};
+use bench::{Bench, Computed, FULL, MIXED, POISON, Setup, Wild, expected, prompt};
 
 #[test]
 fn a_sequence_that_outgrows_the_original_context_is_computed_again() {
@@ -171,4 +171,38 @@ fn an_evaluation_that_begins_again_gives_every_position_once() {
     let found = reply.lock().unwrap().take().unwrap().unwrap();
     let next = |&n: &usize| expected(&FULL, &text[..=n], 1)[0];
     assert_eq!(found, bench::evaluated(text).iter().map(next).collect::<Vec<_>>());
+}
+
+#[test]
+fn drafts_of_every_kind_of_wrongness_change_no_token() {
+    for (groups, seed, wrong) in [(&FULL[..], 1, 0), (&MIXED, 2, 17), (&FULL, 3, 250), (&MIXED, 4, 5)] {
+        let mut bench = Bench::new(&Setup { groups, drafts: Some(Wild { seed, wrong }), ..Setup::default() });
+        let prompts: Vec<Vec<u32>> = (0..5).map(|n| prompt(20 + 30 * n)[n..].to_vec()).collect();
+        let readers: Vec<_> = prompts.iter().zip(0..).map(|(prompt, id)| bench.begin(id, prompt, 50).0).collect();
+        let steps = bench.finish();
+        for (reader, prompt) in readers.into_iter().zip(&prompts) {
+            assert_eq!(reader.ids(), expected(groups, prompt, 50));
+        }
+        assert!(steps.len() < 50, "what came true saved steps: {}", steps.len());
+        let stats = bench.scheduler.parts.counters.read();
+        assert!(stats.draft_accepted_tokens > 100 && stats.draft_accepted_tokens < stats.draft_proposed_tokens, "{stats:?}");
+    }
+}
+
+#[test]
+fn a_draft_that_cannot_be_computed_harms_nobody() {
+    let mut bench = Bench::new(&Setup { drafts: Some(Wild { seed: 1, wrong: POISON }), ..Setup::default() });
+    let readers = [0, 1].map(|id| bench.begin(id, &prompt(20)[id as usize..], 8).0);
+    bench.finish();
+    for (reader, n) in readers.into_iter().zip(0..) {
+        assert_eq!(reader.ids(), expected(&FULL, &prompt(20)[n..], 8));
+    }
+}
+
+#[test]
+fn drafts_stop_where_a_sequence_becomes_a_long_one() {
+    let mut bench = Bench::new(&Setup { long_over: 40, drafts: Some(Wild { seed: 5, wrong: 17 }), ..Setup::default() });
+    let (ids, computed) = bench.generate(&prompt(30), 30);
+    assert_eq!(ids, expected(&FULL, &prompt(30), 30));
+    assert!(computed.iter().all(|&(cached, rows, long)| long || cached + rows <= 40), "{computed:?}");
 }
