@@ -85,6 +85,8 @@ export declare class NativeSession {
   finish(): NativeOutcome<null>
   /** Where the answer can be continued; `null` before it has finished. */
   snapshot(): NativeSnapshot | null
+  /** Answers a `Predict` event: the tokens that are expected next, none where nothing is. */
+  predicted(tokens: Array<number>): NativeOutcome<null>
   /** Ends the work between two layers; `next` resolves with `cancelled`. */
   cancel(): void
 }
@@ -134,12 +136,23 @@ export interface NativeConvertOptions {
   dtype?: string
 }
 
+/** Where drafts come from; they make answers faster and never change them. */
+export interface NativeDraft {
+  /** `none`, `prompt-lookup`, `model`. */
+  kind: string
+  /** Of a draft model: a file or folder. */
+  path?: string
+  /** Most tokens drafted at once, 1 to 63; 15 unless given. */
+  tokens?: number
+}
+
 /** One of what a call of `next` hands over. */
 export type NativeEvent =
   | { type: 'Start'; warnings: Array<string> }
   | { type: 'ReasoningDelta'; text: string; tokens: Array<NativeToken> }
   | { type: 'TextDelta'; text: string; tokens: Array<NativeToken> }
   | { type: 'Token'; token: NativeToken }
+  | { type: 'Predict'; tokens: Array<number> }
   | { type: 'Overflow'; promptTokens: number; completionTokens: number; contextTokens: number }
   | { type: 'Finish'; reason: string; stop?: string; usage: NativeUsage; timings: NativeTimings; seed: number }
 
@@ -175,6 +188,8 @@ export interface NativeLoadOptions {
   kvBytes?: number
   /** Most bytes that are kept of what ended; 0 keeps and shares nothing. */
   prefixCacheBytes?: number
+  /** Where drafts of an answer's next tokens come from. */
+  draft?: NativeDraft
   vocabOnly?: boolean
 }
 
@@ -282,6 +297,8 @@ export interface NativeRequest {
   ignoreEnd?: boolean
   /** Emits `Token` for each token sampled and waits for `feed`. */
   askTokens?: boolean
+  /** Emits `Predict` where a guess at the next tokens is worth having and waits for `predicted`. */
+  predict?: boolean
   /** `error` (default) or `ask`. */
   overflow?: string
   /** Most tokens of the model's thought. */

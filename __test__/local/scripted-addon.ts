@@ -60,6 +60,13 @@ export class ScriptedSession implements native.NativeSession {
     return ok(null)
   }
 
+  readonly predictions: (readonly number[])[] = []
+
+  predicted(tokens: number[]): native.NativeOutcome<null> {
+    this.predictions.push(tokens)
+    return ok(null)
+  }
+
   /** A letter each of what was said; in front of it a raw prompt. */
   snapshot(): native.NativeSnapshot | null {
     if (!this.#played.some(({ type }) => type === 'Finish')) return null

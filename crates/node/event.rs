@@ -66,6 +66,9 @@ pub enum NativeEvent {
     TextDelta { text: String, tokens: Vec<NativeToken> },
     /// A token was sampled and `askTokens` is set: the session waits for `feed`. Its logprob is NaN unless asked for.
     Token { token: NativeToken },
+    /// `predict` is set, and a guess at what comes next is worth having: the session waits for `predicted`. `tokens` are those of prompt
+    /// and answer since the last question; all of them the first time, and again after `resume`.
+    Predict { tokens: Vec<u32> },
     /// The window is full and `overflow` is `ask`: the session waits for `resume`.
     Overflow { prompt_tokens: u32, completion_tokens: u32, context_tokens: u32 },
     /// The end; nothing follows. `reason` is `stop` or `length`; `stop` the text that ended it; `seed` what the tokens were
@@ -112,6 +115,7 @@ impl From<Event> for NativeEvent {
                 Self::TextDelta { text, tokens: tokens.into_iter().map(Into::into).collect() }
             }
             Event::Token { token } => Self::Token { token: token.into() },
+            Event::Predict { tokens } => Self::Predict { tokens },
             Event::Overflow { prompt_tokens, completion_tokens, context_tokens } => {
                 Self::Overflow { prompt_tokens, completion_tokens, context_tokens }
             }

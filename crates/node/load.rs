@@ -8,7 +8,7 @@ use napi::bindgen_prelude::{Env, Function, Object};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 use wick_engine::spec::{Error, Result, Stop};
-use wick_engine::{LoadOptions, Log, Progress, load, quantised_type};
+use wick_engine::{Draft, DraftKind, LoadOptions, Log, Progress, load, quantised_type};
 
 use crate::model::NativeModel;
 use crate::outcome::promise;
@@ -40,7 +40,20 @@ pub struct NativeLoadOptions {
     pub kv_bytes: Option<f64>,
     /// Most bytes that are kept of what ended; 0 keeps and shares nothing.
     pub prefix_cache_bytes: Option<f64>,
+    /// Where drafts of an answer's next tokens come from.
+    pub draft: Option<NativeDraft>,
     pub vocab_only: Option<bool>,
+}
+
+/// Where drafts come from; they make answers faster and never change them.
+#[napi(object, object_to_js = false)]
+pub struct NativeDraft {
+    /// `none`, `prompt-lookup`, `model`.
+    pub kind: String,
+    /// Of a draft model: a file or folder.
+    pub path: Option<String>,
+    /// Most tokens drafted at once, 1 to 63; 15 unless given.
+    pub tokens: Option<u32>,
 }
 
 /// How far a load, conversion or quantisation is.
@@ -143,7 +156,26 @@ fn into_options(options: NativeLoadOptions) -> Result<LoadOptions> {
         // A number is rounded towards the bytes that there can be.
         kv_bytes: options.kv_bytes.map(|bytes| bytes as u64),
         prefix_cache_bytes: options.prefix_cache_bytes.map(|bytes| bytes as u64),
+        draft: options.draft.map(into_draft).transpose()?,
         vocab_only: options.vocab_only.unwrap_or(false),
         wrap: wick_engine::fault_from_environment(),
     })
+}
+
+fn into_draft(draft: NativeDraft) -> Result<Draft> {
+    let kind = match (draft.kind.as_str(), draft.path) {
+        ("none", None) => DraftKind::None,
+        ("prompt-lookup", None) => DraftKind::PromptLookup,
+        ("model", Some(path)) => DraftKind::Model(PathBuf::from(path)),
+        ("model", None) => return Err(Error::invalid_request("A draft model needs its path.")),
+        ("none" | "prompt-lookup", Some(_)) => {
+            return Err(Error::invalid_request("draft.path is for a draft model alone."));
+        }
+        (other, _) => {
+            return Err(Error::invalid_request(format!(
+                "draft.kind is {other:?}; it can be \"none\", \"prompt-lookup\" or \"model\"."
+            )));
+        }
+    };
+    Ok(Draft { kind, tokens: draft.tokens })
 }

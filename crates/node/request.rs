@@ -41,6 +41,8 @@ pub struct NativeRequest {
     pub ignore_end: Option<bool>,
     /// Emits `Token` for each token sampled and waits for `feed`.
     pub ask_tokens: Option<bool>,
+    /// Emits `Predict` where a guess at the next tokens is worth having and waits for `predicted`.
+    pub predict: Option<bool>,
     /// `error` (default) or `ask`.
     pub overflow: Option<String>,
     /// Most tokens of the model's thought.
@@ -75,6 +77,7 @@ impl NativeRequest {
             stop: self.stop.unwrap_or_default(),
             ignore_end: self.ignore_end.unwrap_or(false),
             ask_tokens: self.ask_tokens.unwrap_or(false),
+            predict: self.predict.unwrap_or(false),
             reasoning_budget: self.reasoning_budget,
             priority: self.priority.unwrap_or(0),
             overflow: match self.overflow.as_deref() {

@@ -51,6 +51,12 @@ impl NativeSession {
         self.0.snapshot().map(NativeSnapshot)
     }
 
+    /// Answers a `Predict` event: the tokens that are expected next, none where nothing is.
+    #[napi(catch_unwind, ts_return_type = "NativeOutcome<null>")]
+    pub fn predicted(&self, tokens: Vec<u32>) -> Outcome<()> {
+        Outcome(self.0.predicted(tokens))
+    }
+
     /// Ends the work between two layers; `next` resolves with `cancelled`.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
