@@ -9,6 +9,7 @@ export type {
   Converted,
   ConvertOptions,
   DetokenizeOptions,
+  DraftModel,
   EvaluateOptions,
   LoadOptions,
   LocalModel,

@@ -80,6 +80,9 @@ describe('what the flags of wick run become', () => {
     { flags: ['--max-sessions', '4', '--kv-bytes', '2gb', '--prefix-cache-bytes', '0'], loaded: { maxSessions: 4, kvBytes: 2e9, prefixCacheBytes: 0 } },
     { flags: ['--kv-bytes', '1.5GiB', '--prefix-cache-bytes', '512 mb'], loaded: { kvBytes: 1.5 * 2 ** 30, prefixCacheBytes: 512e6 } },
     { flags: ['--kv-bytes', '1000000', '--prefix-cache-bytes', '7b'], loaded: { kvBytes: 1e6, prefixCacheBytes: 7 } },
+    { flags: ['--draft', 'prompt-lookup'], loaded: { draft: 'prompt-lookup' } },
+    { flags: ['--draft', 'none'], loaded: { draft: false } },
+    { flags: ['--draft', './small.gguf'], loaded: { draft: { model: './small.gguf' } } },
   ]
   it.each(cases)('$flags', async ({ flags, asked = {}, loaded = {} }) => {
     const stage = await wick(['run', ...flags, 'ember', 'Hi'])
@@ -126,6 +129,7 @@ describe('what the flags of wick run become', () => {
     { args: ['--prefix-cache-bytes', '-1'], says: 'is not a size from 0' },
     { args: ['--prefix-cache-bytes', '99999999tb'], says: 'is not a size' },
     { args: ['--max-sessions', '0'], says: 'from 1' },
+    { args: ['--draft', ''], says: 'empty' },
     { args: ['--tempurature', '1'], says: '--temperature' },
     { args: ['a', 'b', 'c'], says: 'too many arguments' },
     { args: ['--raw', '--system', 'x', 'ember', 'Hi'], says: '--raw' },

@@ -7,7 +7,7 @@ import { subjects, tokens } from './subjects.js'
 const exact = subjects.filter(({ name }) => !name.includes('candle'))
 
 const contextTokens = 192
-const base: LoadOptions = { contextTokens }
+const base: LoadOptions = { contextTokens, draft: false }
 
 /** Sixteen requests that have half of their prompts in common: greedy ones, and drawn ones under several chains. */
 const requests: Array<Partial<GenerateOptions>> = Array.from({ length: 16 }, (_, n) => ({
@@ -15,7 +15,7 @@ const requests: Array<Partial<GenerateOptions>> = Array.from({ length: 16 }, (_,
   seed: n,
   temperature: n % 3 === 0 ? 0 : 1,
   ...(n % 3 === 2 && { repetitionPenalty: 1.2, topP: 1, topK: 0 }),
-  maxTokens: 60 + n,
+  maxTokens: 40 + n,
   ignoreEnd: true,
   logprobs: 0,
 }))
@@ -39,7 +39,8 @@ async function inTurn(all: readonly GenerateOptions[]): Promise<string[]> {
 interface Way {
   name: string
   load?: (info: LocalModel['info']) => LoadOptions
-  run(model: LocalModel): Promise<string[]>
+  /** `expected` is what a model of one's own said. */
+  run(model: LocalModel, expected: readonly string[]): Promise<string[]>
   /** What shows that it came about that way. */
   shows?: (model: LocalModel) => void
 }
@@ -55,8 +56,33 @@ const ways: Way[] = [
     shows: (model) => expect(model.stats().preemptions).toBeGreaterThan(0),
   },
   { name: 'three at a time, others in line', load: () => ({ maxSessions: 3 }), run: (model) => atOnce(asked(model)) },
+  { name: 'guessed from their own words', load: () => ({ draft: 'prompt-lookup' }), run: (model) => atOnce(asked(model)), shows: guessed },
+  { name: 'guessed by another model', load: ({ path }) => ({ draft: { model: path } }), run: (model) => atOnce(asked(model)), shows: guessed },
+  { name: 'guessed by the caller, right and wrong', run: (model, expected) => atOnce(asked(model).map((options, n) => ({ ...options, predict: predictor(expected[n] ?? '') }))), shows: guessed },
+  {
+    name: 'guessed, in line, with no room and nothing kept',
+    load: ({ kvBytesPerToken }) => ({ draft: 'prompt-lookup', maxSessions: 5, prefixCacheBytes: 0, kvBytes: 2 * contextTokens * kvBytesPerToken }),
+    run: (model) => atOnce(asked(model)),
+  },
   { name: 'by priorities', load: () => ({ maxSessions: 3 }), run: (model) => atOnce(asked(model).map((options, n) => ({ ...options, priority: n % 3 }))) },
 ]
+
+function guessed(model: LocalModel): void {
+  const { proposedTokens, acceptedTokens } = model.stats().draft
+  expect(proposedTokens).toBeGreaterThan(0)
+  expect(acceptedTokens).toBeLessThanOrEqual(proposedTokens)
+}
+
+/** Knows what is going to be said, and says every seventh token of it wrong. */
+function predictor(expected: string): NonNullable<GenerateOptions['predict']> {
+  const ids = expected.split(', ').map((token) => Number(token.split(' ')[0]))
+  let prompt: number | undefined
+  return (tokens) => {
+    prompt ??= tokens.length - (tokens.at(-1) === ids[0] ? 1 : 0)
+    const said = tokens.length - prompt
+    return ids.slice(said, said + 6).map((id, at) => ((said + at) % 7 === 6 ? id ^ 1 : id))
+  }
+}
 
 describe.each(exact)('$name', ({ open }) => {
   let expected: string[]
@@ -73,7 +99,7 @@ describe.each(exact)('$name', ({ open }) => {
   it.each(ways)('$name', { timeout: 60_000 }, async ({ load, run, shows }) => {
     const model = await open({ ...base, ...load?.(info) })
     try {
-      expect(await run(model)).toEqual(expected)
+      expect(await run(model, expected)).toEqual(expected)
       shows?.(model)
     } finally {
       await model.close()

@@ -89,14 +89,28 @@ test('a session is a model, and so is its fork', () => {
   session.messages.push({ role: 'user', content: 'Hi' })
 })
 
+test('a predictor is shown tokens and returns some', () => {
+  generate({ model, prompt: 'Hi', predict: (tokens, alternative) => [tokens.length, alternative] })
+  generate({ model, prompt: 'Hi', predict: async (tokens) => tokens.subarray(3), priority: 1 })
+  generate({ model, prompt: 'Hi', predict: () => {} })
+  // @ts-expect-error a text is no tokens
+  generate({ model, prompt: 'Hi', predict: () => 'Hi' })
+})
+
 test('a model tells what it does', () => {
   expectTypeOf(model.stats()).toEqualTypeOf<ModelStats>()
   expectTypeOf<ModelStats['sessions']['running']>().toBeNumber()
   expectTypeOf<ModelStats[keyof ModelStats]>().not.toBeAny()
 })
 
-test('a load may be bounded', () => {
-  void load('m', { maxSessions: 1, kvBytes: 1e9, prefixCacheBytes: 0 })
+test('a load may be told what guesses', () => {
+  void load('m', { draft: 'prompt-lookup', maxSessions: 1, kvBytes: 1e9, prefixCacheBytes: 0 })
+  void load('m', { draft: false })
+  void load('m', { draft: { model: 'x', tokens: 4 } })
+  // @ts-expect-error a draft model is an object
+  void load('m', { draft: 'x.gguf' })
+  // @ts-expect-error it has a model
+  void load('m', { draft: { tokens: 4 } })
 })
 
 test('tokens are fed through next', () => {

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { generate, type GenerateOptions, isWickError, load, type LocalModel, type Preset, presets, type StreamPart } from '../../src/index.js'
 import { replaceAddon } from '../../src/local/addon.js'
-import { delta, failure, finish, saying, ScriptedModel, scriptedAddon, start, type Step, timings, usage } from '../local/scripted-addon.js'
+import type { NativeEvent } from '../../src/local/native.js'
+import { delta, failure, finish, full, saying, ScriptedModel, scriptedAddon, start, type Step, timings, usage } from '../local/scripted-addon.js'
 
 afterEach(() => replaceAddon(undefined))
 
@@ -160,6 +161,7 @@ describe('what the model is asked', () => {
     ['signal must be an AbortSignal', { prompt: '', signal: {} }],
     ['priority must be an integer from -2147483648 to 2147483647', { prompt: '', priority: 2 ** 31 }],
     ['priority must be an integer', { prompt: '', priority: 'high' }],
+    ['predict must be a function', { prompt: '', predict: 'secret' }],
     ["shortens messages; with any other prompt use", { raw: { text: 'secret' }, overflow: () => [] }],
   ])('refuses before it starts, and quotes no prompt: %s', async (message, options) => {
     const { model, native } = await scripted(saying())
@@ -272,6 +274,59 @@ describe('leaving', () => {
     const { model } = await scripted(saying())
     await model.close()
     await expect(generate({ model, prompt: '' }).collect()).rejects.toSatisfy((error) => isWickError(error, 'closed'))
+  })
+})
+
+describe('guesses', () => {
+  const guess = (...tokens: number[]): NativeEvent => ({ type: 'Predict', tokens })
+  const script: Step[] = [[start, guess(5, 6)], [delta('a'), guess(7)], [guess()], [finish()], null]
+
+  it('are made from all tokens so far, and handed over as they are', async () => {
+    const { model, native } = await scripted(script)
+    const seen: Uint32Array[] = []
+    const guesses = [[8, 9], Uint32Array.of(10), undefined]
+    const result = await generate({ model, prompt: '', predict: (tokens) => (seen.push(tokens), guesses[seen.length - 1]) }).collect()
+    expect(native.requests[0]?.predict).toBe(true)
+    // What was shown first still shows the same.
+    expect(seen.map((tokens) => [...tokens])).toEqual([[5, 6], [5, 6, 7], [5, 6, 7]])
+    expect(native.sessions[0]?.guesses).toEqual([[8, 9], [10], []])
+    expect(result.text).toBe('a')
+  })
+
+  it('may take their time, know which answer they are for, and see long prompts whole', async () => {
+    const long = Array.from({ length: 5000 }, (_, n) => n)
+    const { model } = await scripted([[start, guess(...long)], [guess(1)], [finish()], null])
+    const seen: number[][] = []
+    const predict = async (tokens: Uint32Array, alternative: number) => {
+      await tick()
+      seen.push([alternative, tokens.length, tokens.at(-1) ?? -1])
+    }
+    await generate({ model, prompt: '', n: 2, predict }).collect()
+    expect(seen).toEqual([[0, 5000, 4999], [0, 5001, 1], [1, 5000, 4999], [1, 5001, 1]])
+  })
+
+  it('are made from the shorter prompt where one took the place of another', async () => {
+    const { model } = await scripted([[start, guess(1, 2)], [full(1, 64, 94)], [guess(3), delta('a'), finish()], null])
+    const seen: number[][] = []
+    const messages = Array.from({ length: 9 }, (_, n) => ({ role: 'user' as const, content: `question ${n}` }))
+    await generate({ model, messages, overflow: 'shift', predict: (tokens) => void seen.push([...tokens]) }).collect()
+    expect(seen).toEqual([[1, 2], [3]])
+  })
+
+  it('that throw end the run with what they threw, and do not hold an abort up', async () => {
+    const { model, native } = await scripted(script)
+    await expect(generate({ model, prompt: '', predict: () => { throw new Error('mine') } }).collect()).rejects.toThrow('mine')
+    expect(native.sessions[0]?.cancels).toBeGreaterThan(0)
+    await expect(generate({ model, prompt: '', predict: () => [-1] }).collect()).rejects.toThrow('What predict returns[0] must be an integer')
+    const controller = new AbortController()
+    setTimeout(() => controller.abort('mine'), 5)
+    await expect(generate({ model, prompt: '', predict: () => new Promise(() => {}), signal: controller.signal }).collect()).rejects.toBe('mine')
+  })
+
+  it('are not asked for where nobody makes them', async () => {
+    const { model, native } = await scripted(saying('a'))
+    await generate({ model, prompt: '' }).collect()
+    expect(native.requests[0]).not.toHaveProperty('predict')
   })
 })
 

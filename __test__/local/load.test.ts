@@ -25,12 +25,22 @@ describe('load', () => {
     const { asked } = script()
     await load('./model.gguf', {
       contextTokens: 128, device: 'cpu', backend: 'reference', chatTemplate: 'T', metadata: { 'a.b': [1] }, mmap: false, mlock: true, quantize: 'q8_0', vocabOnly: true,
-      maxSessions: 4, kvBytes: 1e9, prefixCacheBytes: 0,
+      maxSessions: 4, kvBytes: 1e9, prefixCacheBytes: 0, draft: { model: 'small.gguf', tokens: 5 },
     })
     expect(asked).toEqual([{
       path: './model.gguf', contextTokens: 128, device: 'cpu', backend: 'reference', chatTemplate: 'T', metadata: '{"a.b":[1]}', mmap: false, mlock: true, quantize: 'q8_0', vocabOnly: true,
-      maxSessions: 4, kvBytes: 1e9, prefixCacheBytes: 0,
+      maxSessions: 4, kvBytes: 1e9, prefixCacheBytes: 0, draft: { kind: 'model', path: 'small.gguf', tokens: 5 },
     }])
+  })
+
+  it.each([
+    { draft: false as const, kind: { kind: 'none' } },
+    { draft: 'prompt-lookup' as const, kind: { kind: 'prompt-lookup' } },
+    { draft: { model: 'ember' }, kind: { kind: 'model', path: expect.stringMatching(/[/\\]models[/\\]ember\.gguf$/) as string } },
+  ])('has tokens guessed by $draft', async ({ draft, kind }) => {
+    const { asked } = script()
+    await load('m', { draft })
+    expect(asked).toEqual([{ path: 'm', draft: kind }])
   })
 
   it('leaves the context to the engine when it is auto', async () => {
@@ -60,6 +70,12 @@ describe('load', () => {
     ['maxSessions must be an integer from 1 to 1024', { maxSessions: 0 }],
     ['kvBytes must be an integer', { kvBytes: '2gb' }],
     ['prefixCacheBytes must be an integer ≥ 0', { prefixCacheBytes: -1 }],
+    ["draft must be false, 'prompt-lookup' or { model }", { draft: 'small.gguf' }],
+    ["draft must be false, 'prompt-lookup' or { model }", { draft: true }],
+    ['draft needs model', { draft: {} }],
+    ['draft needs model', { draft: { tokens: 3 } }],
+    ['draft has no option "path"', { draft: { path: 'x' } }],
+    ['tokens must be an integer from 1 to 63', { draft: { model: 'x', tokens: 0 } }],
   ])('refuses options: %s', async (message, options) => {
     const { asked } = script()
     await expect(load('m', options)).rejects.toThrow(message)

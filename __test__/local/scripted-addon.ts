@@ -60,10 +60,10 @@ export class ScriptedSession implements native.NativeSession {
     return ok(null)
   }
 
-  readonly predictions: (readonly number[])[] = []
+  readonly guesses: (readonly number[])[] = []
 
-  predicted(tokens: number[]): native.NativeOutcome<null> {
-    this.predictions.push(tokens)
+  predicted(ids: number[]): native.NativeOutcome<null> {
+    this.guesses.push(ids)
     return ok(null)
   }
 

@@ -6,7 +6,7 @@
  */
 import { type Command, Option } from 'commander'
 import { type ChainStep, weightsDtypes } from '../index.js'
-import { bias, byteCount, integer, list, metadata, number, oneOf, type Read, someOf, someText, text, token } from './values.js'
+import { bias, byteCount, draft, integer, list, metadata, number, oneOf, type Read, someOf, someText, text, token } from './values.js'
 
 /** What `--quantize` takes: F32 would only take more memory. */
 const loadDtypes = weightsDtypes.filter((dtype) => dtype !== 'f32')
@@ -102,6 +102,7 @@ export const loading = {
   maxSessions: { flags: '--max-sessions <n>', about: 'most requests computed side by side, 1 to 1024; others wait', standard: '64', read: integer({ min: 1, max: 1024 }) },
   kvBytes: { flags: '--kv-bytes <size>', about: 'most bytes of keys and values, kept ones included: 2gb, 512mib', standard: 'what memory allows', read: byteCount({ min: 1 }) },
   prefixCacheBytes: { flags: '--prefix-cache-bytes <size>', about: 'most bytes of keys and values kept of what has ended; 0 keeps none', standard: 'no limit but --kv-bytes', read: byteCount({ min: 0 }) },
+  draft: { flags: '--draft <how>', about: 'what guesses tokens ahead: prompt-lookup, none, or the file of a smaller model', standard: 'prompt-lookup on cpu and reference', read: draft },
 } satisfies Flags
 
 /** What is printed. */

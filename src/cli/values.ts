@@ -2,7 +2,7 @@
  * Readers of flag values: each turns the text of one argument into a value or says what is accepted.
  */
 import { InvalidArgumentError } from 'commander'
-import type { JsonObject, JsonValue } from '../index.js'
+import type { JsonObject, JsonValue, LoadOptions } from '../index.js'
 
 /** Reads one argument; `earlier` is what a repeatable flag has so far. */
 export type Read<V> = (text: string, earlier: V | undefined) => V
@@ -71,6 +71,12 @@ export const token: Read<number | string> = (text) => {
   if (!/^\d+$/.test(text)) return someText(text, undefined)
   if (Number(text) > 0xffff_ffff) throw new InvalidArgumentError(`${text} is not a token id.`)
   return Number(text)
+}
+
+/** What guesses tokens ahead, as `load` takes it: a method's name, or else a model. */
+export const draft: Read<NonNullable<LoadOptions['draft']>> = (text) => {
+  if (text === 'none') return false
+  return text === 'prompt-lookup' ? text : { model: someText(text, undefined) }
 }
 
 /** `ID=BIAS`, repeatable: token ids and what is added to their logits; `-inf` forbids the token. */

@@ -1,6 +1,6 @@
 /** What `generate` takes, and how it becomes what a model is asked. */
 import { check, WickError } from '../errors/index.js'
-import type { ChainStep, InfillPrompt, JsonObject, LanguageModel, LanguageRequest, Message, Overflow, Prompt, RawPrompt, ReasoningOptions, SampledToken, SamplingOptions, TokenAnswer } from '../spec/index.js'
+import type { ChainStep, InfillPrompt, JsonObject, LanguageModel, LanguageRequest, Message, Overflow, Prediction, Prompt, RawPrompt, ReasoningOptions, SampledToken, SamplingOptions, TokenAnswer } from '../spec/index.js'
 import { type Preset, presets } from './presets.js'
 
 /** What goes through the model's chat template beside the conversation. */
@@ -82,6 +82,13 @@ interface Common extends SamplingOptions {
    * (`n`). The model waits for it. Default: nobody is asked, and nothing waits.
    */
   readonly onToken?: ((token: SampledToken, alternative: number) => TokenAnswer | Promise<TokenAnswer>) | undefined
+  /**
+   * Guesses the next ids from all tokens of prompt and answer so far; `alternative` is the answer's number (`n`). For who knows what is
+   * likely to be said (a document that is quoted, code that is edited): right guesses save time, wrong ones cost some, and none changes
+   * the answer. It takes the place of the load's `draft`, is asked where an answer pays, and the model waits for it. Not beside `onToken`;
+   * `unsupported` where the load's `draft` would be. Default: what the load says.
+   */
+  readonly predict?: ((tokens: Uint32Array, alternative: number) => Prediction | Promise<Prediction>) | undefined
   /**
    * An integer of 32 bits; where a local model has more to do than it can at once, requests of a higher priority go first, before those
    * that run too, and those of the same take turns. Default 0.
@@ -167,6 +174,7 @@ const checks = {
   n: check.integer({ min: 1, max: 128 }),
   ignoreEnd: check.flag,
   onToken: check.callable,
+  predict: check.callable,
   priority: check.integer({ min: -0x8000_0000, max: 0x7fff_ffff }),
   signal: check.signal,
   preset: check.oneOf(...Object.keys(presets)),
@@ -194,7 +202,7 @@ function chain(name: string, value: unknown): void {
 
 /** The request that checked options make; answer `index` of `n` has a seed of its own. */
 export function toRequest(options: GenerateOptions, index: number): LanguageRequest {
-  const { maxTokens, stop, ignoreEnd, overflow, onToken, priority, reasoning, n } = options
+  const { maxTokens, stop, ignoreEnd, overflow, onToken, predict, priority, reasoning, n } = options
   const { seed, ...sampling } = toSampling(options)
   return {
     prompt: toPrompt(options),
@@ -204,6 +212,7 @@ export function toRequest(options: GenerateOptions, index: number): LanguageRequ
     ...(ignoreEnd !== undefined && { ignoreEnd }),
     ...(overflow !== undefined && { overflow }),
     ...(onToken !== undefined && { onToken: (token: SampledToken) => onToken(token, index) }),
+    ...(predict !== undefined && { predict: (tokens: Uint32Array) => predict(tokens, index) }),
     ...(priority !== undefined && { priority }),
     ...(reasoning?.budgetTokens !== undefined && { reasoningBudgetTokens: reasoning.budgetTokens }),
     ...((n ?? 1) > 1 && { alternative: index }),

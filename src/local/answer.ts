@@ -4,6 +4,7 @@ import type { AnswerEnd, FinishReason, OnToken, Prompt, SampledToken, StreamPart
 import { onAbort, unlessAborted } from '../stream/index.js'
 import type { NativeEvent, NativeSession, NativeToken } from './native.js'
 import { unwrap } from './outcome.js'
+import type { Predictor } from './predictor.js'
 import { ids, nativePrompt } from './request.js'
 
 /** The window is full: so many tokens stand in it. */
@@ -11,6 +12,9 @@ export type FullWindow = Extract<NativeEvent, { type: 'Overflow' }>
 
 /** A token was sampled, and the engine waits for what becomes of it. */
 type AskedToken = Extract<NativeEvent, { type: 'Token' }>
+
+/** The engine wants to know what may come next. */
+type AskedGuess = Extract<NativeEvent, { type: 'Predict' }>
 
 /** A prompt that leaves room, and what was done to get it. */
 export interface Shorter {
@@ -28,6 +32,8 @@ export interface Opened {
   readonly shorten: Shorten | undefined
   /** Says what becomes of each token, where the engine was told to ask. */
   readonly onToken?: OnToken | undefined
+  /** Guesses what comes next, where the engine was told to ask. */
+  readonly predictor?: Predictor | undefined
 }
 
 /** Parts of the answer that `open` begins, until it ends. Nothing is begun before the first part is asked for. */
@@ -42,6 +48,7 @@ export async function* streamParts(open: () => Opened, signal: AbortSignal): Asy
       for (const event of await events(session)) {
         if (event.type === 'Token') await feed(session, event.token, signal, onToken)
         else if (event.type === 'Overflow') answer.note(await resume(opened, event, signal))
+        else if (event.type === 'Predict') await predict(opened, event, signal)
         else yield* answer.parts(event)
         if (event.type === 'Finish') return
         signal.throwIfAborted()
@@ -81,11 +88,18 @@ export function answerToken(session: NativeSession, answer: TokenAnswer): void {
 }
 
 /** Answers an overflow; returns what was done. */
-export async function resume({ session, shorten }: Opened, window: FullWindow, signal: AbortSignal): Promise<string> {
+export async function resume({ session, shorten, predictor }: Opened, window: FullWindow, signal: AbortSignal): Promise<string> {
   if (shorten === undefined) throw new WickError('internal', 'The engine asked for a shorter prompt without having been told to.')
   const { prompt, note } = await unlessAborted(signal, shorten(window))
   unwrap(session.resume(nativePrompt(prompt)))
+  predictor?.restart()
   return note
+}
+
+/** Answers a question of what may come next. */
+async function predict({ session, predictor }: Opened, { tokens }: AskedGuess, signal: AbortSignal): Promise<void> {
+  if (predictor === undefined) throw new WickError('internal', 'The engine asked for a guess without having been told to.')
+  await predictor.answer(session, tokens, signal)
 }
 
 type Delta = Extract<NativeEvent, { type: 'TextDelta' | 'ReasoningDelta' }>
@@ -102,7 +116,7 @@ class Answer {
     this.#notes.push(message)
   }
 
-  *parts(event: Exclude<NativeEvent, FullWindow | AskedToken>): Generator<StreamPart> {
+  *parts(event: Exclude<NativeEvent, FullWindow | AskedToken | AskedGuess>): Generator<StreamPart> {
     switch (event.type) {
       case 'Start':
         yield { type: 'start', warnings: [...this.#notes, ...event.warnings].map((message) => ({ message })) }

@@ -6,7 +6,7 @@ import { openAddon } from './addon.js'
 import { type WeightsDtype, weightsDtypes } from './convert.js'
 import { jsonText } from './json.js'
 import { LocalModel } from './model.js'
-import type { NativeLoadOptions, NativeLogRecord } from './native.js'
+import type { NativeDraft, NativeLoadOptions, NativeLogRecord } from './native.js'
 import { type Watch, watched } from './progress.js'
 
 /** How much the engine says of its own doings. */
@@ -24,6 +24,14 @@ export interface LogHook {
   readonly level?: LogLevel | undefined
   /** Called with each record of that level or above, for as long as the model lives; if it throws, it is not called again. */
   readonly write: (record: LogRecord) => void
+}
+
+/** A smaller model that guesses what a larger one says. */
+export interface DraftModel {
+  /** Its reference, as `load` takes one. Its vocabulary must be that of the model it guesses for, id by id. */
+  readonly model: string
+  /** Most tokens it guesses ahead, 1 to 63. Default 15. How many of them are worth it is measured. */
+  readonly tokens?: number | undefined
 }
 
 /** Options of `load`. */
@@ -69,6 +77,13 @@ export interface LoadOptions extends Watch {
    * none. Default: no limit but `kvBytes`, of which those at work take what they need.
    */
   readonly prefixCacheBytes?: number | undefined
+  /**
+   * What guesses the next tokens, so that several are computed at once: `'prompt-lookup'`, what followed the same words earlier in the
+   * text; a smaller model with the same vocabulary; or nothing (`false`). Guesses are made where they pay, and answers are the same with
+   * each. Default: `'prompt-lookup'` on the backends `cpu` and `reference`, nothing on others, where guesses could change an answer and
+   * are `unsupported`.
+   */
+  readonly draft?: false | 'prompt-lookup' | DraftModel | undefined
   /** Reads tokenizer and metadata only: generating is `invalid-request`. Default false. */
   readonly vocabOnly?: boolean | undefined
   /** What the engine says. Default: nothing; warnings are in `model.info.warnings` too. */
@@ -89,11 +104,21 @@ const checks = {
   maxSessions: check.integer({ min: 1, max: 1024 }),
   kvBytes: check.integer({ min: 1 }),
   prefixCacheBytes: check.integer({ min: 0 }),
+  draft,
   vocabOnly: check.flag,
   log: (_: string, hook: unknown) => check.checkOptions('log', hook, { level: check.oneOf('debug', 'info', 'warn'), write: check.callable }),
   onProgress: check.callable,
   signal: check.signal,
 } satisfies Record<keyof LoadOptions, check.Check>
+
+const draftChecks = { model: check.someText, tokens: check.integer({ min: 1, max: 63 }) } satisfies Record<keyof DraftModel, check.Check>
+
+function draft(name: string, value: unknown): void {
+  if (value === false || value === 'prompt-lookup') return
+  if (typeof value !== 'object') throw new WickError('invalid-request', `${name} must be false, 'prompt-lookup' or { model }.`)
+  check.checkOptions(name, value, draftChecks)
+  check.required(name, value as DraftModel, 'model')
+}
 
 /** The model that ships in the package. */
 const ember = 'ember'
@@ -133,7 +158,7 @@ function pathOf(reference: string): string {
 }
 
 function nativeOptions(path: string, options: LoadOptions): NativeLoadOptions {
-  const { threads, contextTokens, device, backend, chatTemplate, metadata, mmap, mlock, quantize, kvType, maxSessions, kvBytes, prefixCacheBytes, vocabOnly } = options
+  const { threads, contextTokens, device, backend, chatTemplate, metadata, mmap, mlock, quantize, kvType, maxSessions, kvBytes, prefixCacheBytes, draft, vocabOnly } = options
   return {
     path,
     ...(threads !== undefined && { threads }),
@@ -149,8 +174,16 @@ function nativeOptions(path: string, options: LoadOptions): NativeLoadOptions {
     ...(maxSessions !== undefined && { maxSessions }),
     ...(kvBytes !== undefined && { kvBytes }),
     ...(prefixCacheBytes !== undefined && { prefixCacheBytes }),
+    ...(draft !== undefined && { draft: nativeDraft(draft) }),
     ...(vocabOnly !== undefined && { vocabOnly }),
   }
+}
+
+function nativeDraft(draft: false | 'prompt-lookup' | DraftModel): NativeDraft {
+  if (draft === false) return { kind: 'none' }
+  if (draft === 'prompt-lookup') return { kind: draft }
+  const { model, tokens } = draft
+  return { kind: 'model', path: pathOf(model), ...(tokens !== undefined && { tokens }) }
 }
 
 function setCandleThreads(threads: number): void {

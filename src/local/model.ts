@@ -13,6 +13,7 @@ import { type LocalModelInfo, modelInfo } from './info.js'
 import type { NativeCancel, NativeModel, NativeOutcome, NativeSnapshot } from './native.js'
 import { unwrap } from './outcome.js'
 import { shortening } from './overflow.js'
+import { Predictor } from './predictor.js'
 import { ids, nativePrompt, nativeRequest } from './request.js'
 import { beginSession, type Engine, type LocalSession, type SessionOptions } from './session.js'
 import { type ModelStats, modelStats } from './stats.js'
@@ -176,7 +177,8 @@ export class LocalModel implements LanguageModel {
   #open(request: LanguageRequest, snapshot?: NativeSnapshot): Opened {
     const counter = { countTokens: (prompt: Prompt) => this.countTokens(prompt), rawTokens: (prompt: RawPrompt) => this.#rawTokens(prompt) }
     const shorten = shortening(request.prompt, request.overflow, counter)
-    return { session: unwrap(this.#native.generate(nativeRequest(request), snapshot)), shorten, onToken: request.onToken }
+    const { onToken, predict } = request
+    return { session: unwrap(this.#native.generate(nativeRequest(request), snapshot)), shorten, onToken, predictor: predict && new Predictor(predict) }
   }
 
   #rawTokens(prompt: RawPrompt): { tokens: readonly number[]; kept: number } {

@@ -7,7 +7,7 @@ import type { NativePrompt, NativeRequest, NativeSampling } from './native.js'
 
 /** A whole request; anything but `overflow: 'error'` has the engine ask when the window is full. */
 export function nativeRequest(request: LanguageRequest): NativeRequest {
-  const { prompt, sampling, maxTokens, stop, ignoreEnd, overflow = 'error', onToken, priority, reasoningBudgetTokens } = request
+  const { prompt, sampling, maxTokens, stop, ignoreEnd, overflow = 'error', onToken, predict, priority, reasoningBudgetTokens } = request
   return present({
     prompt: nativePrompt(prompt),
     sampling: nativeSampling(sampling),
@@ -17,6 +17,7 @@ export function nativeRequest(request: LanguageRequest): NativeRequest {
     askTokens: onToken && true,
     overflow: overflow === 'error' ? 'error' : 'ask',
     reasoningBudget: reasoningBudgetTokens,
+    predict: predict && true,
     priority,
   })
 }

@@ -7,7 +7,7 @@ import { onAbort } from '../stream/index.js'
 import { answerToken, end, events, type Opened, resume, sampled } from './answer.js'
 
 /** What `tokens` is asked for: a request as `generate` makes it, with every sampling option optional. */
-export interface TokensRequest extends Omit<LanguageRequest, 'sampling' | 'onToken' | 'alternative'> {
+export interface TokensRequest extends Omit<LanguageRequest, 'sampling' | 'onToken' | 'predict' | 'alternative'> {
   readonly sampling?: SamplingOptions | undefined
 }
 

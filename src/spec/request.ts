@@ -55,6 +55,16 @@ export type TokenAnswer = void | undefined | readonly number[] | Uint32Array | '
 /** Is told each token before it is taken, end tokens too, and says what becomes of it; the model waits. What it throws ends the run. */
 export type OnToken = (token: SampledToken) => TokenAnswer | Promise<TokenAnswer>
 
+/**
+ * Guesses what comes next, given all tokens of prompt and answer so far (to be read, not written to). The ids it returns are computed
+ * together with the next token and kept as far as the model says the same: good guesses save time, wrong ones cost some, and none
+ * changes the answer. Nothing, or no ids, is no guess. It is asked where an answer pays, and the model waits for it. What it throws ends the run.
+ */
+export type Predict = (tokens: Uint32Array) => Prediction | Promise<Prediction>
+
+/** Ids that may come next, in their order. */
+export type Prediction = void | undefined | readonly number[] | Uint32Array
+
 /** How a model thinks before it answers. */
 export interface ReasoningOptions {
   /**
@@ -84,6 +94,8 @@ export interface LanguageRequest {
   readonly onToken?: OnToken
   /** Most tokens of the model's thought, ≥ 0; absent: no limit. */
   readonly reasoningBudgetTokens?: number
+  /** Guesses what comes next. A hosted model, which cannot use them, says so in a warning. */
+  readonly predict?: Predict
   /**
    * An integer; where a model has more to do than it can at once, requests of a higher priority go first. Absent: 0. A hosted
    * model says in a warning that it does not choose among requests.
