@@ -6,6 +6,7 @@ mod dtype;
 mod folder;
 pub mod gguf;
 mod index;
+mod new_file;
 mod quantize;
 mod recoded;
 mod safetensors;
@@ -14,6 +15,7 @@ mod tensor;
 
 pub use dtype::{DType, Layout};
 pub use folder::Folder;
+pub use new_file::NewFile;
 pub use quantize::{quantize, written};
 pub use recoded::Recoded;
 pub use source::OpenOptions;

@@ -1,34 +1,26 @@
 //! Writing a GGUF file as a stream: the head first, which needs names and shapes alone, then each tensor's bytes.
 //!
-//! The file takes its name last. Until then it is a temporary one beside it, so that a full disk, a failure or a crash leaves
-//! the old file, or none, and never half a model.
+//! Until it is whole it is a temporary file beside its name: see [`NewFile`].
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
 
 use wick_spec::{Error, Result};
 
 use super::head::alignment;
 use super::{Array, Metadata, Value};
-use crate::TensorInfo;
+use crate::{NewFile, TensorInfo};
 
 /// The version written.
 const VERSION: u32 = 3;
 
 /// Writes one file. Dropped before [`Writer::finish`], it leaves nothing behind.
 pub struct Writer {
-    out: Option<BufWriter<File>>,
-    path: PathBuf,
-    temporary: PathBuf,
+    file: NewFile,
     tensors: Vec<Pending>,
     /// The tensor being written, and how many of its bytes were.
     current: usize,
     written: usize,
     alignment: usize,
-    /// Bytes of the whole file, for messages.
-    total: u64,
 }
 
 struct Pending {
@@ -46,20 +38,14 @@ impl Writer {
     pub fn create(path: &Path, metadata: &Metadata, tensors: &[(String, TensorInfo)]) -> Result<Self> {
         let alignment = alignment(metadata)?;
         let (head, pending, data) = head(metadata, tensors, alignment)?;
-        let temporary = temporary(path)?;
-        let file = File::options().write(true).create_new(true).open(&temporary);
-        let file = file.map_err(|error| Error::io(format!("Could not create {}: {error}.", temporary.display())))?;
         let mut writer = Self {
-            out: Some(BufWriter::with_capacity(1 << 20, file)),
-            path: path.to_owned(),
-            temporary,
+            file: NewFile::create(path, head.len() as u64 + data)?,
             tensors: pending,
             current: 0,
             written: 0,
             alignment: usize::try_from(alignment).map_err(|_| Error::invalid_request("The alignment is too large."))?,
-            total: head.len() as u64 + data,
         };
-        writer.put(&head)?;
+        writer.file.write(&head)?;
         Ok(writer)
     }
 
@@ -78,7 +64,7 @@ impl Writer {
                 "Tensor {name:?} takes {left} more bytes and was given {count}; {turn}."
             )));
         }
-        self.put(bytes)?;
+        self.file.write(bytes)?;
         self.written += bytes.len();
         self.pass_full()
     }
@@ -90,12 +76,7 @@ impl Writer {
             let (name, bytes, written) = (&next.name, next.bytes, self.written);
             return Err(Error::invalid_request(format!("Tensor {name:?} has {written} of its {bytes} bytes.")));
         }
-        let out = self.out.take().ok_or_else(|| Error::internal("A writer that was finished."))?;
-        let synced = out.into_inner().map_err(std::io::IntoInnerError::into_error).and_then(|file| file.sync_all());
-        synced.map_err(|error| self.failed(&error))?;
-        std::fs::rename(&self.temporary, &self.path).map_err(|error| self.failed(&error))?;
-        sync_folder(&self.path);
-        Ok(())
+        self.file.finish()
     }
 
     /// Pads the current tensor when it is complete, and goes on to the next that has bytes.
@@ -113,49 +94,10 @@ impl Writer {
         let zeros = [0; 256];
         while count > 0 {
             let now = count.min(zeros.len());
-            self.put(&zeros[..now])?;
+            self.file.write(&zeros[..now])?;
             count -= now;
         }
         Ok(())
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        let out = self.out.as_mut().ok_or_else(|| Error::internal("A writer that was finished."))?;
-        out.write_all(bytes).map_err(|error| self.failed(&error))
-    }
-
-    fn failed(&self, error: &std::io::Error) -> Error {
-        let (path, total) = (self.path.display(), self.total);
-        Error::io(format!("Could not write {path}, which takes {total} bytes: {error}. Nothing of it is left behind."))
-            .with("neededBytes", total)
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        if let Some(out) = self.out.take() {
-            // What is buffered is not worth writing.
-            drop(out.into_parts());
-        }
-        // After a rename there is nothing of this name; after a failure there is no one to tell.
-        let _ = std::fs::remove_file(&self.temporary);
-    }
-}
-
-/// A name beside `path` that no other writer of this or another process uses.
-fn temporary(path: &Path) -> Result<PathBuf> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name =
-        path.file_name().ok_or_else(|| Error::invalid_request(format!("{} is no name for a file.", path.display())))?;
-    let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    Ok(path.with_file_name(format!(".{}.{process}-{count}.tmp", name.to_string_lossy())))
-}
-
-/// Makes the new name itself durable. Not every system can open a folder, and the file is whole in any case.
-fn sync_folder(path: &Path) {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
     }
 }
 
