@@ -67,6 +67,10 @@ export declare class NativeModel {
   stats(): NativeStats
   /** Computes a prompt's keys and values and keeps them for the next generation that begins with it. */
   prepare(prompt: NativePrompt, cancel?: NativeCancel | undefined | null): Promise<NativeOutcome<NativeUsage>>
+  /** Writes a session to a file, with its keys and values: resolves when the file is durable. `text` comes back when it is restored. */
+  save(snapshot: NativeSnapshot, text: string, path: string, cancel?: NativeCancel | undefined | null): Promise<NativeOutcome<null>>
+  /** Reads a session that `save` wrote; its keys and values are kept for whoever continues it. */
+  restore(path: string, cancel?: NativeCancel | undefined | null): Promise<NativeOutcome<NativeRestored>>
   /** Logits (positions, vocab) at ascending positions of `tokens`, row by row. Nothing is kept. */
   evaluate(tokens: Uint32Array, positions: Uint32Array, cancel?: NativeCancel | undefined | null): Promise<NativeOutcome<Float32Array>>
   /** Ends all sessions with `closed`; resolves when the memory is free. May be called more than once. */
@@ -305,6 +309,14 @@ export interface NativeRequest {
   reasoningBudget?: number
   /** Requests of a higher one go first; 0 by default. */
   priority?: number
+}
+
+/** What `restore` found. */
+export interface NativeRestored {
+  /** Where the session can be continued. */
+  snapshot: NativeSnapshot
+  /** What was given to `save`. */
+  text: string
 }
 
 /** Sampling options; what is absent has its default. */

@@ -15,6 +15,7 @@ mod machine;
 mod model;
 mod outcome;
 mod request;
+mod restored;
 mod sampling;
 mod session;
 mod stats;

@@ -9,6 +9,7 @@ use crate::event::NativeUsage;
 use crate::info::NativeModelInfo;
 use crate::outcome::{Outcome, promise};
 use crate::request::{NativePrompt, NativeRequest};
+use crate::restored::NativeRestored;
 use crate::session::{NativeSession, NativeSnapshot};
 use crate::stats::NativeStats;
 
@@ -74,6 +75,29 @@ impl NativeModel {
     ) -> napi::Result<Object<'env>> {
         promise(env, |answer| {
             self.0.prepare(prompt.into(), stop_of(cancel), |usage| answer(usage.map(NativeUsage::from)));
+        })
+    }
+
+    /// Writes a session to a file, with its keys and values: resolves when the file is durable. `text` comes back when it is restored.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeOutcome<null>>")]
+    pub fn save<'env>(
+        &self,
+        env: &'env Env,
+        snapshot: &NativeSnapshot,
+        text: String,
+        path: String,
+        cancel: Option<&NativeCancel>,
+    ) -> napi::Result<Object<'env>> {
+        promise(env, |answer| self.0.save(&snapshot.0, text, path.into(), stop_of(cancel), answer))
+    }
+
+    /// Reads a session that `save` wrote; its keys and values are kept for whoever continues it.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeOutcome<NativeRestored>>")]
+    pub fn restore<'env>(&self, env: &'env Env, path: String, cancel: Option<&NativeCancel>) -> napi::Result<Object<'env>> {
+        promise(env, |answer| {
+            self.0.restore(path.into(), stop_of(cancel), |found| {
+                answer(found.map(|(snapshot, text)| NativeRestored { snapshot: NativeSnapshot(snapshot), text }))
+            });
         })
     }
 

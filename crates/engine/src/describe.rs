@@ -8,7 +8,7 @@ use wick_compute::Plan;
 use wick_models::{LongFrom, Model as Built};
 use wick_spec::{Error, Result};
 use wick_text::{TemplateSource, Tokenizer};
-use wick_weights::gguf::{self, Array, Value};
+use wick_weights::gguf::{self, Array, Metadata, Value};
 use wick_weights::{Folder, OpenOptions, Tensors};
 
 use crate::info::Info;
@@ -28,22 +28,8 @@ pub(crate) struct Source {
     pub long_from: Option<LongFrom>,
     pub tokenizer: Arc<Tokenizer>,
     pub prompter: Arc<Prompter>,
-    files: Files,
-}
-
-enum Files {
-    Gguf(gguf::File),
-    Folder(Folder),
-}
-
-impl Source {
-    /// The model's tensors.
-    pub(crate) fn tensors(&self) -> &dyn Tensors {
-        match &self.files {
-            Files::Gguf(file) => file,
-            Files::Folder(folder) => folder,
-        }
-    }
+    /// The files' tensors.
+    pub tensors: Arc<dyn Tensors>,
 }
 
 /// Opens a file or folder, with the caller's overrides in place of the file's own values.
@@ -100,7 +86,9 @@ fn open_gguf(options: &LoadOptions, overrides: Map<String, Json>) -> Result<Sour
     }
     info.file_bytes = file.bytes();
     info.warnings.extend(file.warnings().into_iter().map(|w| w.message));
-    finish(info, loaded(options, built), tokenizer, template, Files::Gguf(file))
+    // Everything in it was read; vocabularies are large.
+    *file.metadata_mut() = Metadata::new();
+    finish(info, loaded(options, built), tokenizer, template, Arc::new(file))
 }
 
 fn open_folder(options: &LoadOptions, overrides: Map<String, Json>) -> Result<Source> {
@@ -119,7 +107,7 @@ fn open_folder(options: &LoadOptions, overrides: Map<String, Json>) -> Result<So
     let mut info = describe(options, "huggingface", &tokenizer, built.as_ref(), metadata, &folder);
     info.file_bytes = folder.bytes();
     info.warnings.extend(folder.warnings().into_iter().map(|w| w.message));
-    finish(info, loaded(options, built), tokenizer, template, Files::Folder(folder))
+    finish(info, loaded(options, built), tokenizer, template, Arc::new(folder))
 }
 
 fn own_template(options: &LoadOptions) -> Option<TemplateSource> {
@@ -136,12 +124,12 @@ fn finish(
     (plan, long_from): (Option<Plan>, Option<LongFrom>),
     tokenizer: Arc<Tokenizer>,
     template: TemplateSource,
-    files: Files,
+    tensors: Arc<dyn Tensors>,
 ) -> Result<Source> {
     let prompter = Arc::new(Prompter::new(tokenizer.clone(), &template)?);
     info.chat_template = template.default;
     info.reasoning = prompter.thoughts().cloned();
-    Ok(Source { info, plan, long_from, tokenizer, prompter, files })
+    Ok(Source { info, plan, long_from, tokenizer, prompter, tensors })
 }
 
 fn describe(

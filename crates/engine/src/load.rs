@@ -22,6 +22,7 @@ use crate::log::{Level, Log};
 use crate::machine::Machine;
 use crate::model::{Engine, Model, Running};
 use crate::options::{BackendKind, DEFAULT_SESSIONS, DeviceKind, KvType, LoadOptions, MOST_SESSIONS};
+use crate::saved::{Identity, Keeper};
 use crate::scheduler::{CHUNK, Command, Parts, Scheduler};
 use crate::stats::Counters;
 
@@ -130,7 +131,7 @@ fn start(
     let machine = Machine::read();
     let backend = choose(options, log)?;
     let recoded = options.quantize.map(|mix| quantising(options, mix, source, info, log, stop));
-    let tensors: &dyn Tensors = recoded.as_ref().map_or(source.tensors(), |recoded| recoded);
+    let tensors: &dyn Tensors = recoded.as_ref().map_or(&*source.tensors, |recoded| recoded);
     let cost = backend.cost(plan, tensors, CHUNK)?;
     let most_running = most_running(options)?;
     let asked = Asked { context: options.context_tokens.map(|n| n as usize), kv_bytes: options.kv_bytes };
@@ -177,7 +178,13 @@ fn start(
 
     let (send, commands) = channel();
     let (closing, running, counters) = (Stop::default(), Running::new(most_running), Counters::new());
-    let engine = Engine { commands: send, closing, running, counters };
+    let identity = Identity::of(options, source, plan);
+    if options.no_mmap || options.mlock {
+        // The files are not to be held in memory for it afterwards.
+        identity.fingerprint(stop)?;
+    }
+    let keeper = Arc::new(Keeper { identity, kv: kept_by(info, options), groups: cost.groups.clone(), vocab: plan.vocab });
+    let engine = Engine { commands: send, closing, running, counters, keeper };
     let parts = Parts {
         program,
         prompter: source.prompter.clone(),
@@ -194,6 +201,14 @@ fn start(
         counters: engine.counters.clone(),
     };
     Ok((parts, commands, engine))
+}
+
+/// Who keeps keys and values, and how: other bytes mean the same to nobody else.
+fn kept_by(info: &Info, options: &LoadOptions) -> String {
+    match info.backend {
+        "cpu" => format!("cpu {:?}", options.kv_type.unwrap_or_default()).to_lowercase(),
+        backend => format!("{backend} on {}", info.device),
+    }
 }
 
 fn most_running(options: &LoadOptions) -> Result<usize> {
@@ -230,12 +245,12 @@ fn quantising<'a>(
     log: &Log,
     stop: &Stop,
 ) -> Recoded<'a> {
-    let Loading { types, warnings } = while_loading(source.tensors(), mix);
+    let Loading { types, warnings } = while_loading(&*source.tensors, mix);
     for Warning { message } in warnings {
         log.write(Level::Warn, &message);
         info.warnings.push(message);
     }
-    let recoded = Recoded::new(source.tensors(), types, options.mlock, stop);
+    let recoded = Recoded::new(&*source.tensors, types, options.mlock, stop);
     info.weights_dtype = weights_dtype(&recoded);
     recoded
 }

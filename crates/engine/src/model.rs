@@ -1,6 +1,7 @@
 //! A loaded model, as its users hold it: any number of sessions on one owning thread.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use crate::channel::{Reader, Ready, channel};
 use crate::draft::{Guesses, drafts_change_nothing};
 use crate::info::Info;
 use crate::prompt::Prompter;
+use crate::saved::{self, Keeper};
 use crate::scheduler::{Command, Done};
 use crate::sequence::{Reply, Sequence, Work};
 use crate::snapshot::Snapshot;
@@ -46,6 +48,8 @@ pub(crate) struct Engine {
     pub closing: Stop,
     pub running: Running,
     pub counters: Counters,
+    /// Whose saved sessions it takes.
+    pub keeper: Arc<Keeper>,
 }
 
 /// The flags of the requests that a model has, so that a close can end them between layers.
@@ -200,6 +204,40 @@ impl Model {
         });
     }
 
+    /// Writes what a session has heard and said to the file `path`, with its keys and values; those that were evicted are computed again.
+    /// Others go on meanwhile. `text` is the caller's, and comes back with it. What the file had is replaced when all is written, or not
+    /// at all.
+    ///
+    /// # Errors
+    /// `io` when the system refuses, with `neededBytes`; `invalid-request` when tokens and texts have more than 1 GiB; `context-overflow`
+    /// for a snapshot of more tokens than this window holds; `cancelled` when `stop` is set.
+    pub fn save(
+        &self,
+        snapshot: &Snapshot,
+        text: String,
+        path: PathBuf,
+        stop: Stop,
+        reply: impl FnOnce(Result<()>) + Send + 'static,
+    ) {
+        match self.engine() {
+            Err(error) => reply(Err(error)),
+            Ok(engine) => saved::save(engine.clone(), snapshot.clone(), text, path, stop, Box::new(reply)),
+        }
+    }
+
+    /// Reads a session that [`Model::save`] wrote: where it can be continued, and the caller's text. Its keys and values become part of
+    /// the prefix cache, as many as there is room for.
+    ///
+    /// # Errors
+    /// `invalid-request` for a session of another model, for one whose keys and values are kept otherwise, and for a file that is no
+    /// whole session; `unsupported` for one of a later version; `io` when the system refuses; `cancelled` when `stop` is set.
+    pub fn restore(&self, path: PathBuf, stop: Stop, reply: impl FnOnce(Result<(Snapshot, String)>) + Send + 'static) {
+        match self.engine() {
+            Err(error) => reply(Err(error)),
+            Ok(engine) => saved::restore(engine.clone(), path, stop, Box::new(reply)),
+        }
+    }
+
     fn check_evaluate(&self, tokens: &[u32], positions: &[u32]) -> Result<()> {
         if tokens.is_empty() || positions.is_empty() {
             return Err(Error::invalid_request("evaluate needs at least one token and one position."));
@@ -256,7 +294,7 @@ impl Model {
 
 impl Engine {
     /// Sends a new sequence to the thread. Whatever refuses it also answers whoever waits for it.
-    fn start(&self, mut sequence: Sequence) -> Result<u64> {
+    pub(crate) fn start(&self, mut sequence: Sequence) -> Result<u64> {
         let id = self.running.add(&sequence.stop).inspect_err(|error| sequence.fail(error.clone()))?;
         sequence.id = id;
         self.commands.send(Command::Start(Box::new(sequence))).map_err(|_| {

@@ -12,6 +12,7 @@ use crate::draft::{Candidate, Guesses};
 use crate::kv::Table;
 use crate::prompt::Turn;
 use crate::reasoning::Spelling;
+use crate::saved::{Giver, Taker};
 use crate::snapshot::Snapshot;
 
 /// Called once with a result, from the engine's thread.
@@ -23,6 +24,10 @@ pub(crate) enum Work {
     Generate { answer: Box<Answer>, writer: Writer, overflow: Overflow, max_tokens: Option<u32> },
     /// Compute the prompt's keys and values and keep them.
     Prepare(Option<Reply<Usage>>),
+    /// Compute what of a session's keys and values is not there, and hand them to whoever writes them.
+    Save(Box<Giver>),
+    /// Take keys and values from whoever reads them, and keep them.
+    Restore(Box<Taker>),
     /// Logits of chosen positions of given tokens.
     Evaluate { positions: Vec<u32>, logits: Vec<f32>, reply: Option<Reply<Vec<f32>>> },
 }
@@ -42,6 +47,8 @@ pub(crate) enum Phase {
     Asked,
     /// Asked its caller what comes next, and waits for the answer.
     Predicting,
+    /// Hands its keys and values to a file's writer, or takes them from its reader.
+    Moving,
 }
 
 /// Who goes first, smallest first: by priority, then by age.
@@ -115,6 +122,13 @@ impl Sequence {
         }
     }
 
+    /// One whose `tokens` have keys and values in a file.
+    pub(crate) fn restored(stop: Stop, taker: Taker, tokens: Vec<u32>) -> Self {
+        let mut sequence = Self::new(stop, Work::Restore(Box::new(taker)), Prompt::Tokens(Vec::new()));
+        (sequence.phase, sequence.prompt, sequence.tokens) = (Phase::Moving, None, tokens);
+        sequence
+    }
+
     /// What was asked of the model's thought and cannot be done.
     pub(crate) fn unheeded(&self) -> Vec<&'static str> {
         let Work::Generate { answer, .. } = &self.work else { return Vec::new() };
@@ -137,7 +151,7 @@ impl Sequence {
         self.stop.is_set()
             || match self.phase {
                 Phase::Waiting => true,
-                Phase::Paused | Phase::Asked | Phase::Predicting => false,
+                Phase::Paused | Phase::Asked | Phase::Predicting | Phase::Moving => false,
                 Phase::Queued | Phase::Running => !self.is_behind(),
             }
     }
@@ -202,6 +216,12 @@ impl Sequence {
             Work::Generate { writer, .. } => writer.end(Err(error)),
             Work::Prepare(reply) => {
                 if let Some(reply) = reply.take() {
+                    reply(Err(error));
+                }
+            }
+            Work::Save(giver) => giver.fail(error),
+            Work::Restore(taker) => {
+                if let Some(reply) = taker.reply.take() {
                     reply(Err(error));
                 }
             }

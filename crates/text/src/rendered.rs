@@ -21,6 +21,13 @@ impl Rendered {
         Self { text, marks, continues: false }
     }
 
+    /// What [`Rendered::text`] and [`Rendered::marks`] once gave. `None` when no chat can have been rendered so: the marks must ascend, and
+    /// each lie at a border of characters.
+    pub fn restored(text: String, marks: Vec<usize>) -> Option<Self> {
+        let good = marks.is_sorted_by(|a, b| a < b) && marks.iter().all(|&mark| text.is_char_boundary(mark));
+        good.then(|| Self::new(text, marks))
+    }
+
     /// Text of the program's own making that goes on from other text.
     pub(crate) fn continuation(text: &str) -> Self {
         Self { text: text.to_owned(), marks: Vec::new(), continues: true }
@@ -43,7 +50,8 @@ impl Rendered {
         self.text.is_empty()
     }
 
-    pub(crate) fn marks(&self) -> &[usize] {
+    /// Byte offsets into the text, ascending, that no token may be made across.
+    pub fn marks(&self) -> &[usize] {
         &self.marks
     }
 

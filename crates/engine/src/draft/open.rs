@@ -75,7 +75,7 @@ fn files(path: PathBuf, options: &LoadOptions, target: &describe::Source, backen
     let source = open(&options, &Log::none())?;
     let vocab = shared_vocabulary(&target.tokenizer, &source.tokenizer)?;
     let plan = source.plan.clone().ok_or_else(|| Error::internal("It was opened for its vocabulary alone."))?;
-    let cost = backend.cost(&plan, source.tensors(), CHUNK)?;
+    let cost = backend.cost(&plan, &*source.tensors, CHUNK)?;
     let (vocab, kv) = (vocab.min(plan.vocab), bytes_for(&cost.groups, KEPT_TOKENS, CHUNK));
     Ok(Files { source, plan, vocab, weights: cost.weights, scratch: cost.scratch, kv })
 }
@@ -121,7 +121,7 @@ impl Files {
         log: &Log,
     ) -> Result<DraftModel> {
         let Self { source, plan, vocab, weights, kv, .. } = self;
-        let mut program = backend.prepare(&plan, source.tensors(), progress, stop)?;
+        let mut program = backend.prepare(&plan, &*source.tensors, progress, stop)?;
         let context = context.min(source.info.trained_context_tokens);
         log.write(
             Level::Info,

@@ -4,6 +4,7 @@
 //! others at once; when it leaves, the tree of prefixes owns its blocks alone, until they are needed. Nothing here computes.
 
 mod blocks;
+mod moved;
 mod prefixes;
 mod table;
 #[cfg(test)]
@@ -60,7 +61,7 @@ pub(crate) struct Kv {
 
 /// Blocks of a group that a sequence of `tokens` holds, where no more than `chunk` rows are computed at once.
 fn blocks_held(group: &Group, tokens: usize, chunk: usize) -> usize {
-    let held = |window: usize| blocks_for(window.saturating_add(chunk)) + 1;
+    let held = |window: usize| blocks_for(window.saturating_add(chunk)) + 2;
     blocks_for(tokens).min(group.window.map_or(usize::MAX, held))
 }
 
@@ -181,7 +182,7 @@ impl Kv {
     /// One node more, for a sequence that will hold `kv` tokens.
     fn adopt(&mut self, table: &mut Table, key: Key, kv: usize) {
         for g in 0..self.pools.len() {
-            let seen = table.published >= self.pools[g].first_seen(kv);
+            let seen = table.published >= self.pools[g].first_kept(kv);
             let block = self.prefixes.as_ref().and_then(|prefixes| prefixes.block(key, g)).filter(|_| seen);
             block.iter().for_each(|&id| self.share(g, id));
             let block = block.unwrap_or(GONE);
@@ -301,7 +302,7 @@ impl Kv {
     /// Gives back what no window sees any more.
     fn slide(&mut self, table: &mut Table) {
         for g in 0..self.pools.len() {
-            let first = self.pools[g].first_seen(table.kv).min(table.blocks[g].len());
+            let first = self.pools[g].first_kept(table.kv).min(table.blocks[g].len());
             for place in table.left[g]..first {
                 let id = std::mem::replace(&mut table.blocks[g][place], GONE);
                 if id != GONE {
@@ -388,5 +389,11 @@ impl Pool {
     /// The first block that a row behind `kv` tokens sees.
     fn first_seen(&self, kv: usize) -> usize {
         self.group.window.map_or(0, |window| (kv + 1).saturating_sub(window) / BLOCK)
+    }
+
+    /// The first block that a sequence of `kv` tokens keeps: one more than its rows see, so that whoever goes on from a few tokens
+    /// before its end finds what they see.
+    fn first_kept(&self, kv: usize) -> usize {
+        self.first_seen(kv.saturating_sub(BLOCK))
     }
 }

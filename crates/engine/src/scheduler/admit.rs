@@ -125,7 +125,8 @@ impl Scheduler {
         );
         self.parts.kv.leave(&mut sequence.table, &sequence.tokens);
         sequence.preempted = true;
-        if sequence.phase == Phase::Running {
+        let moves_again = matches!(sequence.work, Work::Save(_)) && sequence.phase == Phase::Moving;
+        if sequence.phase == Phase::Running || moves_again {
             sequence.phase = Phase::Queued;
         }
         self.parts.counters.count(|stats| stats.preemptions += 1);

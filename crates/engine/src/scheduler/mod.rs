@@ -5,6 +5,7 @@
 
 mod admit;
 mod answers;
+mod moving;
 mod pace;
 mod step;
 #[cfg(test)]
@@ -166,8 +167,9 @@ impl Scheduler {
                 true
             }
             None => {
+                let moved = self.move_blocks();
                 self.admit();
-                self.compute_some()
+                self.compute_some() || moved
             }
         };
         let running = self.sequences.iter().filter(|sequence| sequence.holds()).count();

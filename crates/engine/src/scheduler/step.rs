@@ -239,7 +239,7 @@ impl Scheduler {
             Work::Generate { .. } => {
                 self.batch.wanted.extend((from..to).filter(|n| n + 1 >= sequence.tokens.len()).map(logits_of));
             }
-            Work::Prepare(_) => {}
+            Work::Prepare(_) | Work::Save(_) | Work::Restore(_) => {}
             Work::Evaluate { positions, logits, .. } => {
                 // Those that were found before it had to begin again are not wanted twice.
                 let found = logits.len() / self.parts.vocab.max(1);
@@ -298,7 +298,8 @@ impl Scheduler {
                 }
                 Ok(After::Ended)
             }
-            Work::Prepare(_) if !done => Ok(After::Stays),
+            Work::Prepare(_) | Work::Save(_) | Work::Restore(_) if !done => Ok(After::Stays),
+            Work::Save(_) | Work::Restore(_) => self.begin_giving(sequence),
             Work::Prepare(reply) => {
                 let usage = Usage {
                     prompt_tokens: sequence.prompt_tokens as u32,

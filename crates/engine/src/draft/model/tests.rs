@@ -22,7 +22,7 @@ fn model(name: &str, blocks: u64, long_over: usize) -> DraftModel {
     let source = source(name);
     let plan = source.plan.as_ref().expect("a plan");
     let mut program =
-        Reference.prepare(plan, source.tensors(), &mut |_| (), &Stop::default()).expect("the fixture is prepared");
+        Reference.prepare(plan, &*source.tensors, &mut |_| (), &Stop::default()).expect("the fixture is prepared");
     let groups = program.state().groups().to_vec();
     let limit = blocks * groups.iter().map(|group| group.block).sum::<u64>();
     let kv = Kv::new(&groups, limit, limit);

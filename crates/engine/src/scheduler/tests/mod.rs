@@ -2,6 +2,7 @@
 
 mod bench;
 mod histories;
+mod moving;
 
 use wick_spec::Code;
 
