@@ -1,4 +1,7 @@
-// A conversation that keeps itself: it goes on, and branches.
+// A conversation that keeps itself: it goes on, branches, and lives in a file.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { generate, load } from 'wick'
 
 const ember = await load()
@@ -13,4 +16,12 @@ const [here, there] = await Promise.all([ask(session, 'Tell me about a fox.'), a
 console.log('here:   ', here.text)
 console.log('there:  ', there.text)
 console.log(`${there.usage.cachedTokens} of ${there.usage.promptTokens} prompt tokens were computed before`)
+
+// On disk with its keys and values: another process goes on where this one stopped.
+const folder = await mkdtemp(join(tmpdir(), 'wick-'))
+await fork.save(join(folder, 'talk.wick'))
+const restored = await ember.restore(join(folder, 'talk.wick'))
+console.log('later:  ', (await ask(restored, 'Thank you.')).text)
+console.log(restored.messages.length, 'messages')
+await rm(folder, { recursive: true })
 await ember.close() // sessions need no closing: they hold what was said, and no memory of the engine's

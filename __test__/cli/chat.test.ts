@@ -46,7 +46,7 @@ describe('wick chat, piped', () => {
     const stage = await wick(['chat', '--system', 's', 'm.gguf'], { stdin: 'one\n/clear\ntwo\n/help\n/toString\n/exit\nthree\n' })
     expect(stage.loaded[0]?.source).toBe('m.gguf')
     expect(texts(stage.asked[1])).toEqual(['system: s', 'user: two'])
-    expect(stage.err).toContain('/clear  forgets the conversation')
+    expect(stage.err).toContain('/clear         forgets the conversation')
     expect(stage.err).toContain('/toString is no command')
     expect(stage.asked).toHaveLength(2)
   })
@@ -64,6 +64,20 @@ describe('wick chat, piped', () => {
       ['one'], ['one', 'two'], ['one', 'two', 'three'], ['one', 'two', 'four'], ['five'],
     ])
     expect(stage.err).toContain('There is no branch to return from.')
+  })
+
+  it('saves and restores, by names with spaces too', async () => {
+    const stage = await wick(['chat'], { stdin: 'one\n/save my talk.wick\n/clear\n/restore my talk.wick\ntwo', answer: ['A'] })
+    expect([...stage.saved.keys()]).toEqual(['my talk.wick'])
+    expect(texts(stage.asked[1])).toEqual(['user: one', 'assistant: A', 'user: two'])
+    expect(stage.err).toContain('Saved to my talk.wick.\nForgotten.\nRestored: 2 messages.\n')
+  })
+
+  it('says what a command takes, and ends with the first that fails', async () => {
+    const stage = await wick(['chat'], { stdin: '/save\n/undo 2\n/restore nowhere\nnever' })
+    expect(stage.err).toContain('/save needs FILE behind it.\n/undo takes nothing behind it.\n')
+    expect(stage.err).toContain('There is no nowhere. [io]')
+    expect(stage).toMatchObject({ code: 1, asked: [] })
   })
 
   it('prints parts with --json', async () => {
@@ -141,6 +155,13 @@ describe('wick chat, on a terminal', () => {
   it('drops a line that was begun at Ctrl-C', async () => {
     const stage = await typed(['wrong\u0003right\r', '\u0004'])
     expect(texts(stage.asked[0])).toEqual(['user: right'])
+  })
+
+  it('goes on after a file that is not there', async () => {
+    const stage = await typed(['/restore nowhere\r', 'one\r', '\u0004'])
+    expect(stage.err).toContain('There is no nowhere. [io]')
+    expect(texts(stage.asked[0])).toEqual(['user: one'])
+    expect(stage.code).toBe(0)
   })
 
   it('takes a stopped turn back whole', async () => {

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import { type PassThrough, Readable, Writable } from 'node:stream'
 import type { Face, Io } from '../../src/cli/io.js'
 import { wick as commandLine } from '../../src/cli/program.js'
-import { type GenerateOptions, type LoadOptions, type Message, type StreamPart, type TokenInfo } from '../../src/index.js'
+import { type GenerateOptions, type LoadOptions, type Message, type StreamPart, type TokenInfo, WickError } from '../../src/index.js'
 import { Said } from '../../src/local/said.js'
 
 /** What a test sets up. */
@@ -39,6 +39,8 @@ export interface Stage {
   loaded: Array<{ source: string | undefined; options: LoadOptions }>
   closed: number
   exited: number[]
+  /** Sessions that were saved: their messages, by path. */
+  saved: Map<string, readonly Message[]>
   /** Presses Ctrl-C; false where nobody listened, which ends a real process. */
   interrupt(): boolean
 }
@@ -54,6 +56,7 @@ export async function wick(args: string[], scene: Scene = {}): Promise<Stage> {
     loaded: [],
     closed: 0,
     exited: [],
+    saved: new Map(),
     interrupt: () => signals.emit('interrupt'),
   }
   const piped = scene.terminal ?? Readable.from(scene.stdin === undefined ? [] : [scene.stdin].flat())
@@ -138,6 +141,11 @@ function paperFace(stage: Stage, scene: Scene): Face {
       Array.from(positions, (position) => Float32Array.from({ length: info.vocabSize }, (_, id) => (id === position + 1 ? 1 : 0))),
     close: async () => void (stage.closed += 1),
     session: ({ messages = [] }: { messages?: Message[] } = {}) => new PaperSession(stage, messages),
+    restore: async (path: string) => {
+      const messages = stage.saved.get(path)
+      if (messages === undefined) throw new WickError('io', `There is no ${path}.`)
+      return new PaperSession(stage, messages)
+    },
   }
   const answer = (options: GenerateOptions): AsyncIterable<StreamPart> =>
     typeof scene.answer === 'function' ? scene.answer(options) : spoken(scene.answer ?? ['Hello', ' there'], options)
@@ -185,6 +193,9 @@ class PaperSession {
   }
   append(messages: readonly Message[]): void {
     this.messages = [...this.messages, ...messages]
+  }
+  async save(path: string): Promise<void> {
+    this.stage.saved.set(path, this.messages)
   }
   async *answer({ prompt, ...options }: GenerateOptions, from: (options: GenerateOptions) => AsyncIterable<StreamPart>): AsyncGenerator<StreamPart> {
     const messages: Message[] = [...this.messages, { role: 'user', content: prompt ?? '' }]

@@ -1,8 +1,14 @@
 /** Sessions on real models: what they keep, and that they compute it once. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generate, type GenerateOptions, type LocalModel, type LocalSession } from '../../src/index.js'
 import { failure, read } from './parts.js'
 import { ember, subjects, tokens } from './subjects.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'wick-sessions-'))
+afterAll(() => rmSync(folder, { recursive: true }))
 
 /** An answer of exactly `count` tokens. */
 const say = (session: LocalSession, prompt: string, count = 12, options: Partial<GenerateOptions> = {}) =>
@@ -73,6 +79,40 @@ describe.each(subjects)('$name', ({ open }) => {
     const whole = await generate({ model, raw: { tokens: [...begin, ...ids, 40, 41] }, ...drawn }).collect()
     expect(second.tokens).toEqual(whole.tokens)
     expect(second.usage).toMatchObject({ promptTokens: 44 })
+  })
+
+  it('goes on from a file as it would have, in another load, and computes nothing again', async () => {
+    const session = model.session()
+    await say(session, 'Tell me about the fox, and take your time.', 40).collect()
+    const path = join(folder, 'talk.wick')
+    await session.save(path)
+    const drawn = { temperature: 1, seed: 3, logprobs: 0 }
+    const expected = await say(session, 'And then?', 30, drawn).collect()
+    const other = await open({ chatTemplate, contextTokens: 512 })
+    const restored = await other.restore(path)
+    expect(restored.messages).toEqual(session.messages.slice(0, 2))
+    const result = await say(restored, 'And then?', 30, drawn).collect()
+    expect(result.tokens).toEqual(expected.tokens)
+    expect(result.usage.cachedTokens).toBe(expected.usage.cachedTokens)
+    expect(restored.messages).toEqual(session.messages)
+    await other.close()
+  })
+
+  it('is refused from the file of another model, and from one that is damaged', async () => {
+    const session = model.session()
+    await say(session, 'One.').collect()
+    const path = join(folder, 'other.wick')
+    await session.save(path)
+    // By the key of each kind of file.
+    const turned = model.info.format === 'gguf' ? { [`${model.info.architecture}.rope.freq_base`]: 5000 } : { rope_parameters: { rope_theta: 5000, rope_type: 'default' } }
+    const other = await open({ chatTemplate, contextTokens: 512, metadata: turned })
+    expect(await failure(other.restore(path))).toMatchObject({ code: 'invalid-request', message: expect.stringContaining('model') as string })
+    await other.close()
+    const bytes = readFileSync(path)
+    bytes[bytes.length >> 1]! ^= 1
+    writeFileSync(path, bytes)
+    expect(await failure(model.restore(path))).toMatchObject({ name: 'WickError' })
+    expect(await failure(model.restore(join(folder, 'nowhere')))).toMatchObject({ name: 'WickError' })
   })
 
   it('is as it was after a run that was aborted in the middle', async () => {

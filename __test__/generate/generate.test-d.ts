@@ -79,6 +79,8 @@ test('a session is a model, and so is its fork', () => {
   expectTypeOf(session).toEqualTypeOf<LocalSession>()
   expectTypeOf(session).toExtend<LanguageModel>()
   expectTypeOf(session.messages).toEqualTypeOf<readonly Message[]>()
+  expectTypeOf(session.save('x')).resolves.toBeVoid()
+  expectTypeOf(model.restore('x', { signal: AbortSignal.abort() })).resolves.toEqualTypeOf<LocalSession>()
   session.append([{ role: 'user', content: 'Hi' }])
   session.append({ tokens: [1] })
   // @ts-expect-error a string is no message

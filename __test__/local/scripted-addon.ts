@@ -142,8 +142,21 @@ export class ScriptedModel implements native.NativeModel {
     if (cancel instanceof ScriptedCancel && (await cancel.within(20))) return cancelled
     return ok(Float32Array.from([...positions].flatMap((position) => [position, position + 0.5])))
   }
+  /** Files that were saved, by path. */
+  readonly files = new Map<string, native.NativeRestored>()
+
   stats(): native.NativeStats {
     return stats
+  }
+  async save(snapshot: native.NativeSnapshot, text: string, path: string, cancel?: native.NativeCancel | null): Promise<native.NativeOutcome<null>> {
+    if (cancel instanceof ScriptedCancel && (await cancel.within(20))) return cancelled
+    this.files.set(path, { snapshot, text })
+    return ok(null)
+  }
+  async restore(path: string, cancel?: native.NativeCancel | null): Promise<native.NativeOutcome<native.NativeRestored>> {
+    if (cancel instanceof ScriptedCancel && (await cancel.within(20))) return cancelled
+    const file = this.files.get(path)
+    return file === undefined ? failure('io') : ok(file)
   }
   async close(): Promise<native.NativeOutcome<null>> {
     this.closes += 1

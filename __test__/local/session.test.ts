@@ -279,6 +279,66 @@ describe('what the engine is told', () => {
   })
 })
 
+describe('a session in a file', () => {
+  it('is what it was, in a conversation', async () => {
+    const { session, native, model } = await talking([saying('A'), saying('B')])
+    await say(session, 'one', { system: 'S' }).collect()
+    session.append([user('later')])
+    await session.save('talk.wick')
+    const restored = await model.restore('talk.wick')
+    expect(restored.messages).toEqual(session.messages)
+    expect(restored.usage).toEqual(session.usage)
+    await generate({ model: restored, messages: [] }).collect()
+    expect(native.named[1]).toBe(native.files.get('talk.wick')?.snapshot)
+    expect(heard(native.requests[1]?.prompt)).toEqual(['system: S', 'user: one', 'assistant: A', 'user: later'])
+  })
+
+  it('is what it was, of tokens', async () => {
+    const { session, model } = await talking([saying('B')])
+    await generate({ model: session, raw: { text: 'A' } }).collect()
+    session.append({ text: '+' })
+    await session.save('raw.wick')
+    const restored = await model.restore('raw.wick')
+    expect([...restored.tokens]).toEqual([...session.tokens])
+    expect(restored.messages).toEqual([])
+  })
+
+  it('has a past when it is saved', async () => {
+    const { session, native } = await talking([saying('A')], { messages: [user('one')] })
+    await expect(session.save('talk.wick')).rejects.toThrow('no finished answer yet')
+    await expect(session.save('')).rejects.toSatisfy(invalid)
+    await expect(session.save('x', { signl: 1 } as object)).rejects.toThrow('save has no option "signl"')
+    expect(native.files.size).toBe(0)
+  })
+
+  it.each(['save', 'restore'] as const)('ends a %s that is aborted with the signal\'s own reason', async (verb) => {
+    const { session, model } = await talking([saying('A')])
+    await say(session, 'one').collect()
+    const controller = new AbortController()
+    setTimeout(() => controller.abort('mine'), 5)
+    await expect(verb === 'save' ? session.save('x', controller) : model.restore('x', controller)).rejects.toBe('mine')
+    await expect(model.restore('x', { signal: AbortSignal.abort('mine') })).rejects.toBe('mine')
+  })
+
+  it.each(['', '[]', 'null', '{"version":2}', '{"version":1,"messages":{}}', '{"version":1,"messages":[],"raw":false,"appended":[],"usage":{}}', '{"version":1,"messages":[{"role":"secret"}],"raw":false,"appended":[],"usage":{"promptTokens":1,"cachedTokens":1,"completionTokens":1,"reasoningTokens":1}}'])(
+    'that another program wrote is refused: %s',
+    async (text) => {
+      const { session, model, native } = await talking([saying('A')])
+      await say(session, 'one').collect()
+      await session.save('talk.wick')
+      native.files.set('talk.wick', { ...native.files.get('talk.wick')!, text })
+      const error: unknown = await model.restore('talk.wick').catch((error: unknown) => error)
+      expect(error).toSatisfy(invalid)
+      expect(String(error)).not.toContain('secret')
+    },
+  )
+
+  it('that is not there is the engine\'s failure', async () => {
+    const { model } = await talking([])
+    await expect(model.restore('nowhere')).rejects.toMatchObject({ code: 'io' })
+  })
+})
+
 describe('what a session refuses', () => {
   it.each<[string, (session: LocalSession) => unknown]>([
     ['messages must be an array with at least one', (session) => session.append([])],

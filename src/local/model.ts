@@ -13,9 +13,10 @@ import { type LocalModelInfo, modelInfo } from './info.js'
 import type { NativeCancel, NativeModel, NativeOutcome, NativeSnapshot } from './native.js'
 import { unwrap } from './outcome.js'
 import { shortening } from './overflow.js'
+import { pastFrom } from './past.js'
 import { Predictor } from './predictor.js'
 import { ids, nativePrompt, nativeRequest } from './request.js'
-import { beginSession, type Engine, type LocalSession, type SessionOptions } from './session.js'
+import { beginSession, type Engine, LocalSession, type SessionOptions } from './session.js'
 import { type ModelStats, modelStats } from './stats.js'
 import { sampledTokens, type TokenGenerator, type TokensRequest } from './tokens.js'
 
@@ -69,6 +70,7 @@ export class LocalModel implements LanguageModel {
   readonly #native: NativeModel
   readonly #engine: Engine = {
     open: (request, snapshot) => this.#open(request, snapshot),
+    save: async (snapshot, text, path, signal) => void (await cancellable(signal, (cancel) => this.#native.save(snapshot, text, path, cancel))),
   }
   #info: LocalModelInfo | undefined
   #closing: Promise<void> | undefined
@@ -156,6 +158,18 @@ export class LocalModel implements LanguageModel {
   /** A conversation that keeps what was said, and forks in no time. It needs no release. */
   session(options: SessionOptions = {}): LocalSession {
     return beginSession(this, this.#engine, options)
+  }
+
+  /**
+   * The session that `save` wrote; its keys and values are used as far as there is room. `invalid-request` where it was written with
+   * another model, or another way of keeping keys and values: the load must be alike. A file of somebody else may hold keys and values
+   * of his choice: restore what you have saved.
+   */
+  async restore(path: string, options: AbortOptions = {}): Promise<LocalSession> {
+    check.someText('The path', path)
+    check.checkOptions('restore', options, abortChecks)
+    const { snapshot, text } = await cancellable(options.signal, (cancel) => this.#native.restore(path, cancel))
+    return new LocalSession(this, this.#engine, pastFrom(text, snapshot))
   }
 
   /** What it does at the moment, and totals since the load. */

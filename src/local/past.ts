@@ -5,7 +5,8 @@
  * token ids, because text tokenised in pieces is not text tokenised whole. One session is one of the two.
  */
 import { WickError } from '../errors/index.js'
-import type { ChatPrompt, Message, Prompt, RawPrompt, RawTokens, Usage } from '../spec/index.js'
+import type { ChatPrompt, JsonValue, Message, Prompt, RawPrompt, RawTokens, Usage } from '../spec/index.js'
+import { jsonText } from './json.js'
 import type { NativeSnapshot } from './native.js'
 import { ids, nativePrompt } from './request.js'
 
@@ -68,4 +69,36 @@ function repeats(held: Message | undefined, given: Message | undefined): boolean
 
 function mixed(held: string, given: string): WickError {
   return new WickError('invalid-request', `This session goes on from ${held}, and ${given} cannot follow: what the template renders and what goes past it do not mix. Begin another session.`)
+}
+
+/** The past as the text that a file keeps beside what the engine saves. */
+export function pastText({ messages, tokens, usage, snapshot }: Past): string {
+  const known = snapshot?.tokens() ?? 0
+  return jsonText({ version: 1, messages, raw: tokens.length > 0, appended: [...tokens.subarray(known)], usage }, 'What the session holds')
+}
+
+/** The past that `pastText` wrote. `invalid-request` where it is another's. */
+export function pastFrom(text: string, snapshot: NativeSnapshot): Past {
+  const { version, messages, raw, appended, usage } = fieldsOf(text)
+  if (version !== 1 || !Array.isArray(messages) || typeof raw !== 'boolean' || !isUsage(usage)) throw foreign()
+  const past = { messages: messages as unknown as Message[], tokens: noPast.tokens, usage, snapshot }
+  if (past.messages.length > 0) nativePrompt({ messages: past.messages })
+  return raw ? { ...past, tokens: Uint32Array.from([...snapshot.ids(), ...ids(appended as number[])]) } : past
+}
+
+function fieldsOf(text: string): Record<string, JsonValue | undefined> {
+  try {
+    return { ...(JSON.parse(text) as Record<string, JsonValue>) }
+  } catch {
+    throw foreign()
+  }
+}
+
+function isUsage(value: unknown): value is Usage {
+  const names = Object.keys(noPast.usage)
+  return typeof value === 'object' && value !== null && names.every((name) => Number.isSafeInteger((value as Record<string, unknown>)[name]))
+}
+
+function foreign(): WickError {
+  return new WickError('invalid-request', 'The file holds a session, but not one that this version of wick has written.')
 }

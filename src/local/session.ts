@@ -8,9 +8,9 @@
 import { check, WickError } from '../errors/index.js'
 import type { LanguageModel, LanguageRequest, Message, Prompt, RawPrompt, StreamPart, Usage } from '../spec/index.js'
 import { type Opened, type Shorten, streamParts } from './answer.js'
-import type { LocalModel } from './model.js'
+import type { AbortOptions, LocalModel } from './model.js'
 import type { NativeSnapshot } from './native.js'
-import { after, appended, noPast, type Past, type SessionPrompt } from './past.js'
+import { after, appended, noPast, type Past, pastText, type SessionPrompt } from './past.js'
 import { Said } from './said.js'
 
 /** How a session begins. */
@@ -20,11 +20,13 @@ export interface SessionOptions {
 }
 
 const sessionChecks = { messages: () => {} } satisfies Record<keyof SessionOptions, check.Check>
+const abortChecks = { signal: check.signal } satisfies Record<keyof AbortOptions, check.Check>
 
 /** What a session asks of its model. */
 export interface Engine {
   /** Begins the answer to a whole prompt; `snapshot` is the last answer of the same conversation, whose ids it keeps. */
   open(request: LanguageRequest, snapshot: NativeSnapshot | undefined): Opened
+  save(snapshot: NativeSnapshot, text: string, path: string, signal: AbortSignal | undefined): Promise<void>
 }
 
 /**
@@ -90,6 +92,19 @@ export class LocalSession implements LanguageModel {
   /** Another session with the same past, in no time and no memory: what either says from here is its own. During a run: the past before it. */
   fork(): LocalSession {
     return new LocalSession(this.model, this.#engine, this.#past)
+  }
+
+  /**
+   * Writes what was said, with its keys and values (what is no longer there is computed again), for `restore` of the same model. The file
+   * holds the conversation as it is, unencrypted; it appears when it is complete, and replaces one of that name. A session without a
+   * finished answer is `invalid-request`. During a run: the past before it.
+   */
+  async save(path: string, options: AbortOptions = {}): Promise<void> {
+    check.someText('The path', path)
+    check.checkOptions('save', options, abortChecks)
+    const { snapshot } = this.#past
+    if (snapshot === undefined) throw new WickError('invalid-request', 'The session has no finished answer yet: there is nothing to save.')
+    await this.#engine.save(snapshot, pastText(this.#past), path, options.signal)
   }
 
   /** Streams the answer to what is new. `generate({ model: session, … })` is the comfortable way to ask for it. */

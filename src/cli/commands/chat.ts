@@ -9,12 +9,14 @@ import { interruptible } from '../interrupt.js'
 import { type Io, write } from '../io.js'
 import { openModel } from '../model.js'
 import { defaultModel } from '../prompt.js'
-import { table } from '../render.js'
+import { printable, table } from '../render.js'
 
 /** What a line that begins with `/` does; `true` ends the chat. */
 interface Order {
   about: string
-  act(chat: Chat): Promise<void> | true
+  /** What stands behind the name; absent: nothing may. */
+  takes?: string
+  act(chat: Chat, argument: string): Promise<void> | true
 }
 
 const orders: Record<string, Order> = {
@@ -22,11 +24,13 @@ const orders: Record<string, Order> = {
   '/undo': { about: 'takes the last message and its answer back', act: (chat) => undo(chat) },
   '/fork': { about: 'begins a branch of the conversation here', act: (chat) => fork(chat) },
   '/back': { about: 'returns to where the last branch began', act: (chat) => back(chat) },
+  '/save': { takes: 'FILE', about: 'writes the conversation, computed as it is, to a file', act: (chat, path) => save(chat, path) },
+  '/restore': { takes: 'FILE', about: 'goes on with a conversation that was saved with this model', act: (chat, path) => restore(chat, path) },
   '/clear': { about: 'forgets the conversation; the system message stays', act: (chat) => clear(chat) },
   '/exit': { about: 'ends the chat; so does Ctrl-D', act: () => true },
 }
 
-const listed = (): Array<[string, string]> => Object.entries(orders).map(([name, { about }]) => [name, about])
+const listed = (): Array<[string, string]> => Object.entries(orders).map(([name, { takes, about }]) => [takes === undefined ? name : `${name} ${takes}`, about])
 
 const notes = `
 A line is a message; a line that ends in \\ goes on, """ opens and closes a message of several lines, and what is pasted is
@@ -119,9 +123,11 @@ function fresh(model: LocalModel, parsed: Record<string, unknown>): Pick<Chat, '
 }
 
 async function obey(chat: Chat, line: string): Promise<true | void> {
-  const order = Object.hasOwn(orders, line) ? orders[line] : undefined
-  if (order) return order.act(chat)
-  await write(chat.io.stderr, `${line} is no command; /help lists them.\n`)
+  const [, name = '', argument = ''] = /^(\S+)\s*(.*)$/.exec(line) ?? []
+  const order = Object.hasOwn(orders, name) ? orders[name] : undefined
+  if (order === undefined) return write(chat.io.stderr, `${name} is no command; /help lists them.\n`)
+  if ((order.takes === undefined) === (argument === '')) return order.act(chat, argument)
+  await write(chat.io.stderr, order.takes === undefined ? `${name} takes nothing behind it.\n` : `${name} needs ${order.takes} behind it.\n`)
 }
 
 function clear(chat: Chat): Promise<void> {
@@ -144,6 +150,21 @@ function back(chat: Chat): Promise<void> {
   const branch = chat.branches.pop()
   Object.assign(chat, branch)
   return write(chat.io.stderr, branch === undefined ? 'There is no branch to return from.\n' : 'Back where the branch began.\n')
+}
+
+function save(chat: Chat, path: string): Promise<void> {
+  return attempt(chat, async (signal) => {
+    await chat.session.save(path, { signal })
+    await write(chat.io.stderr, `Saved to ${printable(path)}.\n`)
+  })
+}
+
+function restore(chat: Chat, path: string): Promise<void> {
+  return attempt(chat, async (signal) => {
+    const session = await chat.model.restore(path, { signal })
+    Object.assign(chat, { session, before: [], branches: [] })
+    await write(chat.io.stderr, `Restored: ${session.messages.length} messages.\n`)
+  })
 }
 
 function help(): string {
