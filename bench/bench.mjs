@@ -9,6 +9,7 @@ import { contention } from './measures/contention.mjs'
 import { crossing } from './measures/crossing.mjs'
 import { defaults } from './measures/defaults.mjs'
 import { join as joining } from './measures/join.mjs'
+import { lookup } from './measures/lookup.mjs'
 import { many } from './measures/many.mjs'
 import { prefix } from './measures/prefix.mjs'
 import { sampler } from './measures/sampler.mjs'
@@ -21,6 +22,8 @@ import { Run } from './run.mjs'
 
 /** What several requests share a model for: of the files whose prompts are long, unless others are asked for. */
 const several = { many, join: joining, abort, prefix }
+
+const ember = join(root, 'models/ember.gguf')
 
 const asked = arguments_()
 if (asked === 'help') console.log(HELP)
@@ -73,5 +76,6 @@ async function measure(run, files) {
   if (wanted('sampler')) await sampler(run, await modelFile('chain-q8_0'))
   if (wanted('defaults')) await defaults(run, files[0])
   if (wanted('contention')) await contention(run, files[0])
-  if (wanted('crossing')) await crossing(run, join(root, 'models/ember.gguf'))
+  if (wanted('lookup')) await lookup(run, run.options.small ? undefined : await modelFile('quotes-q4_k_m'), await modelFile(ember), most)
+  if (wanted('crossing')) await crossing(run, ember)
 }

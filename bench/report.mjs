@@ -13,7 +13,7 @@ export function report(run) {
   return [engines.join('; '), ...sections.flatMap((section) => section(run))].filter(Boolean).join('\n\n')
 }
 
-const sections = [bandwidth, rates, times, memory, sampler, defaults, contention, crossing, many, join, abort, prefix, reached]
+const sections = [bandwidth, rates, times, memory, sampler, defaults, contention, crossing, many, join, abort, prefix, lookup, reached]
 
 function bandwidth(run) {
   const rows = measured(run, /^bandwidth$/).map(({ threads, median, best, values }) => [String(threads), median, best, Math.min(...values)])
@@ -132,6 +132,17 @@ function prefix(run) {
   }
   const rows = measured(run, /^(first token after \d+ and \d+|second turn, first token|\d+ requests with .*)$/).map((one) => [one.file.name, one.measure, one.engine, `${figure(one.median)} ${one.unit}`, note(one)])
   return titled('what is not computed twice', ['file', 'figure', 'of', 'value', ''], rows)
+}
+
+/** Decode with drafts from the prompt beside decode without. */
+function lookup(run) {
+  const rows = measured(run, /^drafts: /)
+    .filter(({ engine }) => engine === 'gain')
+    .map(({ measure, file, median, values, drafted }) => {
+      const of = (engine) => run.figures.find((one) => one.measure === measure && one.engine === engine)?.median
+      return [file.name, measure.slice('drafts: '.length), of('no drafts'), of('prompt-lookup'), median, drafted && `${drafted.accepted} of ${drafted.proposed}`, figure(spread(values) * 100)]
+    })
+  return titled('decode with drafts from the prompt, tok/s', ['file', 'workload', 'without', 'with', 'gain', 'drafted tokens taken', 'spread, %'], rows)
 }
 
 const mb = (bytes) => figure(bytes / 1e6)

@@ -27,6 +27,7 @@ describe('the bars of the bench', () => {
     { title: 'a start after an abort', figures: [figure('abort in 2000: start of another, worst', 'wick', 51)], value: 51, met: false },
     { title: 'a second turn', figures: [figure('second turn, first token', 'wick', 1.15)], value: 1.15, met: true },
     { title: 'what is computed once', figures: [figure('100 requests with 1000 tokens in common: computed', 'wick', 1.01)], value: 1.01, met: false },
+    { title: 'drafts that gain nothing', figures: [figure('drafts: nothing repeats', 'gain', 0.96)], value: 0.96, met: true },
     { title: 'crossing in bursts', figures: [figure('crossing CPU, 16 a burst', 'wick, session', 3.1)], value: 3.1, met: false },
   ])('hold $title to its bar: $met', ({ figures, value, met }) => {
     const found = bars(figures, 512)
@@ -37,6 +38,11 @@ describe('the bars of the bench', () => {
 
   it('compare what was measured on the same file with the same threads', () => {
     expect(bars([decode('wick', 23, 1), decode('llama.cpp', 20, 2)], 512)).toEqual([])
+  })
+
+  it('hold drafts to two bars where an answer quotes', () => {
+    const found = bars([figure('drafts: summary that quotes', 'gain', 1.2), figure('drafts: summary that quotes', 'prompt-lookup', 60)], 512)
+    expect(found.map(({ bar, met }) => [bar, met])).toEqual([['≥ 1.5', false], ['≥ 0.95', true]])
   })
 
   it('say nothing of what no bar names', () => {

@@ -23,6 +23,9 @@ const measures = [
   'first token after 320 and 24',
   'second turn, first token',
   '12 requests with 200 tokens in common: computed',
+  '12 requests with 200 tokens in common: stored',
+  'drafts: chat',
+  'drafts: chat, sampled',
 ]
 
 describe('the bench', () => {
@@ -39,13 +42,15 @@ describe('the bench', () => {
     expect(report.figures.map(({ measure }) => measure)).toEqual(expect.arrayContaining(measures))
     for (const { measure, engine, threads, values, median } of report.figures) {
       // The two tries of an abort are there whatever the rounds.
-      expect({ measure, engine, threads, rounds: values.length }).toEqual({ measure, engine: expect.stringMatching(/^wick/), threads: 1, rounds: /^abort/.test(measure) ? 2 : 1 })
+      expect({ measure, engine, threads, rounds: values.length }).toEqual({ measure, engine: expect.stringMatching(/^(wick|no drafts|prompt-lookup|gain)/), threads: 1, rounds: /^abort/.test(measure) ? 2 : 1 })
       expect(median, measure).toBeGreaterThan(0)
     }
     const of = (measure: string) => report.figures.find((figure) => figure.measure === measure)?.median
     expect(of('slowest of 16 at once')).toBeLessThanOrEqual(1)
     expect(of('slowest of 1 at once')).toBe(1)
     expect(of('join of 300: longest gap in ms')).toBeGreaterThanOrEqual(of('join of 300: median gap before') ?? Infinity)
+    expect(of('12 requests with 200 tokens in common: computed')).toBeLessThanOrEqual(1)
+    expect(of('12 requests with 200 tokens in common: stored')).toBeLessThanOrEqual(1.1)
     expect(report.engines['wick']).toMatchObject({ threads: 1, isa: expect.any(String) })
     expect(report.machine.commit).not.toBe('')
     expect(stdout).toContain(`wick ${report.machine.commit}`)

@@ -21,8 +21,8 @@ const { emit } = createRequire(import.meta.url)(addon)
 const { load, generate } = await import(pathToFileURL(join(root, 'dist/index.js')).href)
 const { NativeLoad } = await import(pathToFileURL(join(root, 'index.js')).href)
 
-const model = await load(path, { threads: 1, contextTokens: 512 })
-const native = unwrap(await new NativeLoad({ path, contextTokens: 512 }).run())
+const model = await load(path, { threads: 1, contextTokens: 512, draft: false })
+const native = unwrap(await new NativeLoad({ path, contextTokens: 512, draft: { kind: 'none' } }).run())
 let salt = 0
 
 function unwrap(outcome) {

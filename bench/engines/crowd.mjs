@@ -130,6 +130,35 @@ export async function shared(model, { salts, vocab, prefixTokens, ownTokens, cou
   return { ms, computed, usedBytes, preparedBytes: before?.usedBytes }
 }
 
+/**
+ * Answers to `prompts`, one after another or all `together`: their ids, tokens a second from the first part to the end, and how many
+ * tokens were drafted and taken.
+ * @param {Opened} model
+ */
+export async function decode(model, { prompts, count, sampling, together }) {
+  const before = model.stats()?.draft
+  const one = async (asked) => {
+    const answer = { ids: [] }
+    const onPart = (ids) => {
+      answer.first ??= performance.now()
+      answer.ids.push(...ids)
+    }
+    await model.stream(asked, count, { ids: true, sampling, onPart })
+    return { ...answer, last: performance.now() }
+  }
+  const answers = []
+  if (together) answers.push(...(await Promise.all(prompts.map(one))))
+  else for (const asked of prompts) answers.push(await one(asked))
+  const after = model.stats()?.draft
+  const ids = answers.map((answer) => answer.ids)
+  const ms = together
+    ? Math.max(...answers.map(({ last }) => last)) - Math.min(...answers.map(({ first }) => first))
+    : answers.reduce((sum, { first, last }) => sum + last - first, 0)
+  const tokens = ids.flat().length - (together ? 1 : ids.length)
+  const drafted = after && { proposed: after.proposedTokens - before.proposedTokens, accepted: after.acceptedTokens - before.acceptedTokens }
+  return { ids, rate: (tokens / ms) * 1000, drafted }
+}
+
 async function answered(model, tokens, count, options) {
   const got = await model.stream(tokens, count, options)
   if (got.tokens !== count) throw new Error(`${got.tokens} tokens came where ${count} were asked for`)

@@ -19,7 +19,8 @@ import { here } from '../paths.mjs'
  * @property {{ threads?: number, isa: string, backend: string }} facts
  * @property {(variant: object) => Promise<void>} configure another variant of the same engine
  * @property {(tokens: number[], count: number, sampling: 'greedy' | 'chain') => Promise<{ tokens: number, cached: number }>} answer
- * @property {(tokens: number[], count: number, options?: StreamOptions) => Promise<{ tokens: number, cached: number }>} stream
+ * @property {(tokens: number[] | object, count: number, options?: StreamOptions) => Promise<{ tokens: number, cached: number }>} stream
+ *   wick takes a prompt as `generate` does too: `{ prompt: 'Hello' }`
  * @property {(tokens: number[]) => Promise<object>} [prepare] computes a prompt ahead
  * @property {() => object | undefined} [stats] what the engine says of itself
  * @property {() => Promise<void>} close

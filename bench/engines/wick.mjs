@@ -12,7 +12,8 @@ const samplings = {
 
 /** @type {import('./engine.mjs').Open} */
 export async function open({ file, threads, contextTokens, load: more }) {
-  const model = await load(file, { ...(threads && { threads }), ...(contextTokens && { contextTokens }), ...more })
+  // Nobody drafts unless that is what is measured: answers of random weights repeat themselves.
+  const model = await load(file, { draft: false, ...(threads && { threads }), ...(contextTokens && { contextTokens }), ...more })
   const engine = {
     facts: { threads: model.info.threads, isa: model.info.isa, backend: model.info.backend, kvBytesPerToken: model.info.kvBytesPerToken },
     async configure() {},
@@ -20,7 +21,8 @@ export async function open({ file, threads, contextTokens, load: more }) {
     async stream(tokens, count, { sampling = 'greedy', signal, onStart, onPart, ids = false } = {}) {
       const settings = typeof sampling === 'string' ? samplings[sampling] : sampling
       // With log-probabilities every token is a part of its own, and a part says which token it is.
-      const run = generate({ model, raw: { tokens }, maxTokens: count, ignoreEnd: true, signal, ...(ids && { logprobs: 0 }), ...settings })
+      const asked = Array.isArray(tokens) ? { raw: { tokens } } : tokens
+      const run = generate({ model, ...asked, maxTokens: count, ignoreEnd: true, signal, ...(ids && { logprobs: 0 }), ...settings })
       for await (const part of run) {
         if (part.type === 'start') onStart?.()
         else if (part.type === 'text-delta') onPart?.(part.tokens?.map(({ id }) => id) ?? [])

@@ -44,6 +44,8 @@ const BARS = [
   { measure: /^join of 2000: first token$/, of: 'wick', most: 2 },
   { measure: /^abort in 2000: start of another, worst$/, of: 'wick', most: 50 },
   { measure: /^second turn, first token$/, of: 'wick', most: 1.2 },
+  { measure: /^drafts: summary that quotes$/, of: 'gain', least: 1.5 },
+  { measure: /^drafts: /, of: 'gain', least: 0.95 },
   { measure: /in common: (computed|stored)$/, of: 'wick', most: 1 },
 ]
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 /** What can be measured, in the order it is. */
-export const MEASURES = ['bandwidth', 'prefill', 'decode', 'first-token', 'load', 'memory', 'sampler', 'defaults', 'contention', 'crossing', 'many', 'join', 'abort', 'prefix']
+export const MEASURES = ['bandwidth', 'prefill', 'decode', 'first-token', 'load', 'memory', 'sampler', 'defaults', 'contention', 'crossing', 'many', 'join', 'abort', 'prefix', 'lookup']
 
 /** Who is measured. */
 export const ENGINES = ['wick', 'node-llama-cpp', 'llama.cpp']
@@ -92,7 +92,7 @@ const EMBER = fileURLToPath(new URL('../../models/ember.gguf', import.meta.url))
 const STANDARD = { only: MEASURES.join(), engines: ENGINES.join(), threads: '1,2', rounds: '3', cpu: 'avx2' }
 
 /** `native`: it is to run on machines of any kind. */
-const SMOKE = { only: 'prefill,decode,first-token,load,memory,many,join,abort,prefix', file: EMBER, engines: 'wick', threads: '1', prompt: '64', rounds: '1', cpu: 'native' }
+const SMOKE = { only: 'prefill,decode,first-token,load,memory,many,join,abort,prefix,lookup', file: EMBER, engines: 'wick', threads: '1', prompt: '64', rounds: '1', cpu: 'native' }
 
 function parsed(args) {
   try {
