@@ -50,10 +50,10 @@ async function soak({ minutes, seed, model: reference, users, growth: most }) {
   console.log(`soak: ${reference}, ${minutes} minutes, ${users} users, --seed ${seed}`)
   const { kvBytesPerToken, vocabSize, chatTemplate } = await facts(reference)
   const of = { count: LIVES, windowTokens: CONTEXT, vocabSize, chats: chatTemplate !== undefined }
-  const quiet = await quietRun({ model: reference, load: { contextTokens: CONTEXT, prefixCacheBytes: 0 }, seed, of })
+  const quiet = await quietRun({ model: reference, load: { contextTokens: CONTEXT, prefixCacheBytes: 0, draft: false }, seed, of })
   const turns = quiet.flat()
   console.log(`quiet: ${LIVES} lives, ${turns.length} answers, ${turns.reduce((sum, { ids }) => sum + ids.length, 0)} tokens, ${turns.filter(({ error }) => error).length} refused`)
-  const model = await wick.load(reference, { contextTokens: CONTEXT, kvBytes: ROOM * CONTEXT * kvBytesPerToken, maxSessions: users })
+  const model = await wick.load(reference, { contextTokens: CONTEXT, kvBytes: ROOM * CONTEXT * kvBytesPerToken, maxSessions: users, draft: 'prompt-lookup' })
   const crowd = new Crowd({ model, lives: lives(seed, of), quiet, patienceMs: PATIENCE_MS })
   const samples = await watched(crowd, chance(seed), { model, users, ms: minutes * 60_000 })
   return told(crowd, model, samples, most)
@@ -102,11 +102,11 @@ async function left(model) {
 }
 
 function told(crowd, model, samples, most) {
-  const { preemptions, prefixCache } = model.stats()
+  const { preemptions, prefixCache, draft } = model.stats()
   const [first, last] = [samples[0], samples.at(-1)].map(({ bytes }) => (bytes / 1e6).toFixed(1))
   const grown = growth(samples)
   console.log(Object.entries(crowd.counts).map(([what, count]) => `${what}: ${count}`).join('; '))
-  console.log(`preemptions: ${preemptions}; prompt tokens from the cache: ${prefixCache.hitTokens} of ${prefixCache.lookupTokens}`)
+  console.log(`preemptions: ${preemptions}; prompt tokens from the cache: ${prefixCache.hitTokens} of ${prefixCache.lookupTokens}; drafted tokens taken: ${draft.acceptedTokens} of ${draft.proposedTokens}`)
   console.log(`resident after garbage was collected: ${first} MB at first, ${last} at last; growth ${(grown * 100).toFixed(2)} % (a line through ${samples.length} looks, the first fifth left out; at most ${most * 100})`)
   if (grown > most) throw new Failure(`resident memory grew by ${(grown * 100).toFixed(2)} %: ${samples.map(({ bytes }) => (bytes / 1e6).toFixed(1)).join(' ')}`)
   return 0

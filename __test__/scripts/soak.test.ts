@@ -92,6 +92,7 @@ describe('the soak', () => {
     }
     expect(stdout).toMatch(/preemptions: [1-9]/)
     expect(stdout).toMatch(/from the cache: [1-9]/)
+    expect(stdout).toMatch(/drafted tokens taken: [1-9]/)
   })
 
   it.each([['--minutes', '0'], ['--seed', 'x'], ['--users', '0'], ['--growth', '-1'], ['--fast']])('refuses %s %s', async (...args) => {
