@@ -86,6 +86,17 @@ describe('wick on the command line', () => {
     expect(after?.fileBytes).toBeLessThan(before?.fileBytes ?? 0)
   })
 
+  it('saves a chat, and goes on with it in another process', async () => {
+    const file = join(folder, 'talk.wick')
+    const sampling = ['--temperature', '0', '--max-tokens', '24']
+    const first = await wick(['chat', ...sampling, 'ember'], `Hello!\n/save ${file}\nTell me about a fox.\n`)
+    expect(first).toMatchObject({ code: 0, err: `Saved to ${file}.\n` })
+    const second = await wick(['chat', ...sampling, '--kv-bytes', '64mb', '--max-sessions', '1', '--draft', 'none', 'ember'], `/restore ${file}\nTell me about a fox.\n`)
+    expect(second).toMatchObject({ code: 0, err: 'Restored: 2 messages.\n' })
+    expect(first.out.split('\n').slice(1)).toEqual(second.out.split('\n'))
+    expect(await wick(['chat', fixture], `/restore ${file}\n`)).toMatchObject({ code: 2, err: expect.stringContaining('[invalid-request]') as string })
+  })
+
   it('benches, and examines the machine', async () => {
     const bench = await wick(['bench', foreign, '--prompt', '57', '--gen', '8', '--threads', '2', '--rounds', '1', '--json'])
     expect(json(bench.out)).toEqual([

@@ -70,7 +70,9 @@ export class LocalModel implements LanguageModel {
   readonly #native: NativeModel
   readonly #engine: Engine = {
     open: (request, snapshot) => this.#open(request, snapshot),
-    save: async (snapshot, text, path, signal) => void (await cancellable(signal, (cancel) => this.#native.save(snapshot, text, path, cancel))),
+    save: async (snapshot, text, path, signal) => {
+      await cancellable(signal, (cancel) => this.#native.save(snapshot, text, path, cancel))
+    },
   }
   #info: LocalModelInfo | undefined
   #closing: Promise<void> | undefined

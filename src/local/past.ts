@@ -68,7 +68,8 @@ function repeats(held: Message | undefined, given: Message | undefined): boolean
 }
 
 function mixed(held: string, given: string): WickError {
-  return new WickError('invalid-request', `This session goes on from ${held}, and ${given} cannot follow: what the template renders and what goes past it do not mix. Begin another session.`)
+  const why = 'what the template renders and what goes past it do not mix. Begin another session.'
+  return new WickError('invalid-request', `This session goes on from ${held}, and ${given} cannot follow: ${why}`)
 }
 
 /** The past as the text that a file keeps beside what the engine saves. */

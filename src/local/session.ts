@@ -89,7 +89,7 @@ export class LocalSession implements LanguageModel {
     this.#past = appended(this.#past, what, (text, options) => this.model.tokenize(text, options))
   }
 
-  /** Another session with the same past, in no time and no memory: what either says from here is its own. During a run: the past before it. */
+  /** Another session with the same past, at no cost: what either says from here is its own. During a run: the past before it. */
   fork(): LocalSession {
     return new LocalSession(this.model, this.#engine, this.#past)
   }
@@ -111,7 +111,9 @@ export class LocalSession implements LanguageModel {
   async *stream(request: LanguageRequest, signal: AbortSignal): AsyncGenerator<StreamPart> {
     signal.throwIfAborted()
     this.#refuseIfBusy('A session answers one prompt at a time')
-    if (request.alternative !== undefined) throw new WickError('invalid-request', 'n gives several answers, and a session goes on from one. Fork it, and ask each fork.')
+    if (request.alternative !== undefined) {
+      throw new WickError('invalid-request', 'n gives several answers, and a session goes on from one. Fork it, and ask each fork.')
+    }
     const asked = new Asked(this.#engine, this.#past, { ...request, prompt: this.#after(request.prompt) })
     const run = Symbol('run')
     this.#run = run

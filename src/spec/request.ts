@@ -58,7 +58,8 @@ export type OnToken = (token: SampledToken) => TokenAnswer | Promise<TokenAnswer
 /**
  * Guesses what comes next, given all tokens of prompt and answer so far (to be read, not written to). The ids it returns are computed
  * together with the next token and kept as far as the model says the same: good guesses save time, wrong ones cost some, and none
- * changes the answer. Nothing, or no ids, is no guess. It is asked where an answer pays, and the model waits for it. What it throws ends the run.
+ * changes the answer. Nothing, or no ids, is no guess. It is asked where an answer pays, and the model waits for it. What it throws
+ * ends the run.
  */
 export type Predict = (tokens: Uint32Array) => Prediction | Promise<Prediction>
 
