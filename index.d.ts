@@ -309,6 +309,8 @@ export interface NativeRequest {
   reasoningBudget?: number
   /** Requests of a higher one go first; 0 by default. */
   priority?: number
+  /** What is computed is shared with requests of the same salt alone. */
+  cacheSalt?: string
 }
 
 /** What `restore` found. */

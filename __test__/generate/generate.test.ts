@@ -104,11 +104,11 @@ describe('what the model is asked', () => {
       dryBase: 2, dryAllowedLength: 3, dryWindow: 100, drySequenceBreakers: ['\n', '###'], draw: 'mirostat-v2' as const, mirostatTau: 3, mirostatEta: 0.2,
     }
     const request = await asked({
-      prompt: '', ...sampling, logitBias: { 7: -Infinity, 9: 1.5 }, bannedTokens: [5, ' the', 6], chain: ['temperature', 'top-k'], maxTokens: 5, stop: ['a', 'b'], ignoreEnd: true, overflow: 'shift', priority: -3,
+      prompt: '', ...sampling, logitBias: { 7: -Infinity, 9: 1.5 }, bannedTokens: [5, ' the', 6], chain: ['temperature', 'top-k'], maxTokens: 5, stop: ['a', 'b'], ignoreEnd: true, overflow: 'shift', priority: -3, cacheSalt: 'a user',
     })
     expect(request).toMatchObject({
       sampling: { ...sampling, logitBias: [{ token: 7, bias: -Infinity }, { token: 9, bias: 1.5 }], bannedTokens: [5, 6], bannedTexts: [' the'], chain: ['temperature', 'top-k'] },
-      maxTokens: 5, stop: ['a', 'b'], ignoreEnd: true, overflow: 'ask', priority: -3,
+      maxTokens: 5, stop: ['a', 'b'], ignoreEnd: true, overflow: 'ask', priority: -3, cacheSalt: 'a user',
     })
   })
 
@@ -162,6 +162,7 @@ describe('what the model is asked', () => {
     ['priority must be an integer from -2147483648 to 2147483647', { prompt: '', priority: 2 ** 31 }],
     ['priority must be an integer', { prompt: '', priority: 'high' }],
     ['predict must be a function', { prompt: '', predict: 'secret' }],
+    ['cacheSalt must be', { prompt: '', cacheSalt: '' }],
     ["shortens messages; with any other prompt use", { raw: { text: 'secret' }, overflow: () => [] }],
   ])('refuses before it starts, and quotes no prompt: %s', async (message, options) => {
     const { model, native } = await scripted(saying())

@@ -49,6 +49,8 @@ pub struct NativeRequest {
     pub reasoning_budget: Option<u32>,
     /// Requests of a higher one go first; 0 by default.
     pub priority: Option<i32>,
+    /// What is computed is shared with requests of the same salt alone.
+    pub cache_salt: Option<String>,
 }
 
 impl From<NativePrompt> for Prompt {
@@ -80,6 +82,7 @@ impl NativeRequest {
             predict: self.predict.unwrap_or(false),
             reasoning_budget: self.reasoning_budget,
             priority: self.priority.unwrap_or(0),
+            cache_salt: self.cache_salt,
             overflow: match self.overflow.as_deref() {
                 None | Some("error") => Overflow::Error,
                 Some("ask") => Overflow::Ask,

@@ -94,6 +94,11 @@ interface Common extends SamplingOptions {
    * that run too, and those of the same take turns. Default 0.
    */
   readonly priority?: number | undefined
+  /**
+   * What a local model computes of the prompt is shared with requests of the same salt alone, so that nobody can tell from the time of
+   * his first token what another user asked. Default: shared with all that have none.
+   */
+  readonly cacheSalt?: string | undefined
   /** When it aborts, the run throws its reason. */
   readonly signal?: AbortSignal | undefined
 }
@@ -176,6 +181,7 @@ const checks = {
   onToken: check.callable,
   predict: check.callable,
   priority: check.integer({ min: -0x8000_0000, max: 0x7fff_ffff }),
+  cacheSalt: check.someText,
   signal: check.signal,
   preset: check.oneOf(...Object.keys(presets)),
   ...samplingChecks,
@@ -202,7 +208,7 @@ function chain(name: string, value: unknown): void {
 
 /** The request that checked options make; answer `index` of `n` has a seed of its own. */
 export function toRequest(options: GenerateOptions, index: number): LanguageRequest {
-  const { maxTokens, stop, ignoreEnd, overflow, onToken, predict, priority, reasoning, n } = options
+  const { maxTokens, stop, ignoreEnd, overflow, onToken, predict, priority, cacheSalt, reasoning, n } = options
   const { seed, ...sampling } = toSampling(options)
   return {
     prompt: toPrompt(options),
@@ -214,6 +220,7 @@ export function toRequest(options: GenerateOptions, index: number): LanguageRequ
     ...(onToken !== undefined && { onToken: (token: SampledToken) => onToken(token, index) }),
     ...(predict !== undefined && { predict: (tokens: Uint32Array) => predict(tokens, index) }),
     ...(priority !== undefined && { priority }),
+    ...(cacheSalt !== undefined && { cacheSalt }),
     ...(reasoning?.budgetTokens !== undefined && { reasoningBudgetTokens: reasoning.budgetTokens }),
     ...((n ?? 1) > 1 && { alternative: index }),
   }

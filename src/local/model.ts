@@ -60,6 +60,7 @@ const tokensChecks = {
   overflow: readBelow,
   reasoningBudgetTokens: check.integer({ min: 0, max: 0xffff_ffff }),
   priority: check.integer({ min: -0x8000_0000, max: 0x7fff_ffff }),
+  cacheSalt: check.someText,
 } satisfies Record<keyof TokensRequest, check.Check>
 const evaluateChecks = { ...abortChecks, positions: () => {} }
 

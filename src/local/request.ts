@@ -7,7 +7,7 @@ import type { NativePrompt, NativeRequest, NativeSampling } from './native.js'
 
 /** A whole request; anything but `overflow: 'error'` has the engine ask when the window is full. */
 export function nativeRequest(request: LanguageRequest): NativeRequest {
-  const { prompt, sampling, maxTokens, stop, ignoreEnd, overflow = 'error', onToken, predict, priority, reasoningBudgetTokens } = request
+  const { prompt, sampling, maxTokens, stop, ignoreEnd, overflow = 'error', onToken, predict, priority, cacheSalt, reasoningBudgetTokens } = request
   return present({
     prompt: nativePrompt(prompt),
     sampling: nativeSampling(sampling),
@@ -19,6 +19,7 @@ export function nativeRequest(request: LanguageRequest): NativeRequest {
     reasoningBudget: reasoningBudgetTokens,
     predict: predict && true,
     priority,
+    cacheSalt,
   })
 }
 

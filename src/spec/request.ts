@@ -102,6 +102,11 @@ export interface LanguageRequest {
    * model says in a warning that it does not choose among requests.
    */
   readonly priority?: number
+  /**
+   * What a local model computes of the prompt is shared with requests of the same salt alone; absent: with all that have none. A
+   * hosted model says in a warning that its cache is not the caller's to divide.
+   */
+  readonly cacheSalt?: string
   /** Which of several answers to the prompt this is, from 0; absent: the only one. */
   readonly alternative?: number
 }

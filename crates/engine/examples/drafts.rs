@@ -36,6 +36,7 @@ fn request(prompt: &[u32], temperature: f32, predict: bool) -> Request {
         predict,
         overflow: Overflow::Error,
         priority: 0,
+        cache_salt: None,
         reasoning_budget: None,
     }
 }

@@ -157,6 +157,7 @@ impl Model {
             Work::Generate { answer: Box::new(answer), writer, overflow: request.overflow, max_tokens: request.max_tokens };
         let mut sequence = Sequence::new(stop, work, request.prompt);
         sequence.priority = request.priority;
+        sequence.salt = request.cache_salt;
         sequence.past = past;
         sequence.guesses = guesses;
         let id = engine.start(sequence)?;

@@ -63,6 +63,8 @@ pub(crate) struct Sequence {
     pub phase: Phase,
     /// Higher goes first.
     pub priority: i32,
+    /// Keeps what it computes from those of another.
+    pub salt: Option<String>,
     /// What to encode when its turn comes; `None` once it is.
     pub prompt: Option<Prompt>,
     /// What the first prompt goes on from.
@@ -104,6 +106,7 @@ impl Sequence {
             work,
             phase: Phase::Waiting,
             priority: 0,
+            salt: None,
             prompt: Some(prompt),
             past: None,
             rendered: None,

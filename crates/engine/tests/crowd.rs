@@ -110,6 +110,21 @@ fn a_session_goes_on_from_a_snapshot_as_often_as_one_likes() {
 }
 
 #[test]
+fn what_is_computed_is_shared_under_one_salt_alone() {
+    let model = load(MODELS[0], LoadOptions::default());
+    let cached = |salt: Option<&str>| {
+        let request = Request { cache_salt: salt.map(str::to_owned), ..greedy(&prompt(1, 80), 4) };
+        let said = generate(&model, request).unwrap();
+        (said.usage().cached_tokens, said.ids)
+    };
+    let (first, ids) = cached(None);
+    assert_eq!(first, 0);
+    for (salt, expected) in [(Some("a"), 0), (Some("b"), 0), (None, 79), (Some("a"), 79)] {
+        assert_eq!(cached(salt), (expected, ids.clone()), "{salt:?}");
+    }
+}
+
+#[test]
 fn a_gap_does_not_go_on_from_a_snapshot() {
     let model = load(MODELS[0], LoadOptions::default());
     let first = model.generate(greedy(&prompt(1, 5), 2)).unwrap();

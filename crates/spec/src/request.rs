@@ -102,6 +102,8 @@ pub struct Request {
     pub overflow: Overflow,
     /// Requests of a higher one go first; 0 is usual.
     pub priority: i32,
+    /// What it computes is shared with requests of the same salt alone; `None`: with those that have none.
+    pub cache_salt: Option<String>,
     /// Most tokens of the model's thought; when they are spent it is closed and the answer goes on. `None`: no limit.
     pub reasoning_budget: Option<u32>,
 }

@@ -143,7 +143,7 @@ impl DraftModel {
             }
             self.drop(id);
         }
-        let mut table = self.parts.kv.table(Some(u64::from(long)));
+        let mut table = self.parts.kv.table(Some((long, None)));
         let known = self.parts.kv.reuse(&mut table, &tokens[..tokens.len() - 1], self.parts.program.state())?;
         self.held.insert(id, Held { table, long, ids: tokens[..known].to_vec() });
         Ok(())

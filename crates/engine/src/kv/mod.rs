@@ -28,6 +28,9 @@ struct Pool {
     nodes: Vec<Option<Key>>,
 }
 
+/// What sequences have in common that may share: whether they turn as long ones do, and their salt.
+pub(crate) type Root<'a> = (bool, Option<&'a str>);
+
 /// Bytes of keys and values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KvBytes {
@@ -102,7 +105,7 @@ impl Kv {
     }
 
     /// The table of a new sequence. What it computes is shared with those of the same `root`; `None`: with nobody.
-    pub(crate) fn table(&self, root: Option<u64>) -> Table {
+    pub(crate) fn table(&self, root: Option<Root<'_>>) -> Table {
         let root = root.zip(self.prefixes.as_ref()).map(|(root, prefixes)| prefixes.root(root));
         Table::new(self.pools.len(), root)
     }

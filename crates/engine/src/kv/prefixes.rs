@@ -7,6 +7,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
+use super::Root;
+
 /// Where a node is in the tree: the hash of its tokens after its parent's key. Seeded anew for each tree.
 pub(crate) type Key = u64;
 
@@ -52,7 +54,7 @@ impl Prefixes {
     }
 
     /// The key of a root.
-    pub(super) fn root(&self, name: u64) -> Key {
+    pub(super) fn root(&self, name: Root<'_>) -> Key {
         self.hasher.hash_one(("root", name))
     }
 

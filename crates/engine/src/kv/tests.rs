@@ -47,6 +47,9 @@ impl State for Blank {
 }
 
 const FULL: Group = Group { window: None, block: 10 };
+/// The root that most sequences have.
+const SHARED: Option<Root<'static>> = Some((false, None));
+
 const WINDOW: Group = Group { window: Some(50), block: 3 };
 
 impl Kv {
@@ -82,7 +85,7 @@ impl Kv {
 
     /// Computes all of `ids` for a new sequence; it, and what was not found in the cache.
     fn compute(&mut self, state: &mut Blank, ids: &[u32]) -> (Table, usize) {
-        let mut table = self.table(Some(0));
+        let mut table = self.table(SHARED);
         self.reuse(&mut table, &ids[..ids.len() - 1], state).unwrap();
         let left = ids.len() - table.kv;
         while table.kv < ids.len() {
@@ -123,9 +126,13 @@ fn two_that_compute_the_same_in_one_step_keep_one_of_it() {
     let groups = [FULL, WINDOW];
     let (mut kv, mut state) = (Kv::new(&groups, 10_000, u64::MAX), Blank::new(&groups));
     let ids = text(1, 64);
-    let mut tables = [kv.table(Some(0)), kv.table(Some(0))];
+    let mut tables = [kv.table(SHARED), kv.table(SHARED)];
     assert_eq!(kv.coming(&tables[0], &ids, 33), kv.coming(&tables[1], &ids, 64), "both begin both blocks");
-    assert_ne!(kv.coming(&tables[0], &ids, 64)[0], kv.coming(&kv.table(Some(1)), &ids, 64)[0], "of another root");
+    assert_ne!(
+        kv.coming(&tables[0], &ids, 64)[0],
+        kv.coming(&kv.table(Some((false, Some("salt")))), &ids, 64)[0],
+        "of another root"
+    );
     for table in &mut tables {
         assert!(kv.extend(table, 64, &mut state).unwrap());
         table.kv = 64;
@@ -174,7 +181,7 @@ fn the_prefix_used_longest_ago_goes_first_and_from_its_end() {
     assert_eq!(left, 1);
     kv.leave(&mut table, &text(1, 128));
     let (mut third, _) = kv.compute(&mut state, &text(3, 128));
-    let blocks = |name| kv.known(&kv.table(Some(0)), &text(name, 128)).len();
+    let blocks = |name| kv.known(&kv.table(SHARED), &text(name, 128)).len();
     assert_eq!([1, 2, 3].map(blocks), [4, 2, 4], "of what was not used since, the end");
     kv.discard(&mut third);
 }
@@ -201,7 +208,7 @@ fn what_a_sequence_would_need_is_what_it_then_takes() {
     let (mut kv, mut state) = (Kv::new(&groups, 10_000, u64::MAX), Blank::new(&groups));
     let (ids, longer) = (text(1, 100), [text(1, 100), text(2, 30)].concat());
     let (mut running, _) = kv.compute(&mut state, &ids);
-    let fresh = kv.table(Some(0));
+    let fresh = kv.table(SHARED);
     assert_eq!(kv.need(&fresh, &longer, 256), Need { new: 20, idle: 0 });
     kv.leave(&mut running, &ids);
     assert_eq!(kv.need(&fresh, &longer, 256), Need { new: 20, idle: 30 });
@@ -246,7 +253,7 @@ proptest! {
                 Act::Begin { text: name, cut, tokens } => {
                     // Prefixes in common with others, cut anywhere.
                     let ids = [&text(0, 200)[..cut], &text(name, tokens)].concat();
-                    running.push((kv.table(Some(0)), ids));
+                    running.push((kv.table(SHARED), ids));
                 }
                 Act::Compute { which, rows } if !running.is_empty() => {
                     let at = which % running.len();

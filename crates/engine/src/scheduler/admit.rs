@@ -47,7 +47,7 @@ impl Scheduler {
     pub(super) fn begin_table(&mut self, sequence: &mut Sequence, long: bool) {
         sequence.long = long;
         let shares = !matches!(sequence.work, Work::Evaluate { .. });
-        sequence.table = self.parts.kv.table(shares.then_some(long.into()));
+        sequence.table = self.parts.kv.table(shares.then_some((long, sequence.salt.as_deref())));
     }
 
     /// The window holds the prompt and one token at least; else an error, or a question to the reader.

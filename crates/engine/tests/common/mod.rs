@@ -44,6 +44,7 @@ pub(crate) fn greedy(tokens: &[u32], max_tokens: u32) -> Request {
         predict: false,
         reasoning_budget: None,
         priority: 0,
+        cache_salt: None,
     }
 }
 

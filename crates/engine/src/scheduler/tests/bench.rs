@@ -237,6 +237,7 @@ impl Bench {
             overflow: Overflow::Error,
             predict: false,
             priority,
+            cache_salt: None,
             reasoning_budget: None,
         };
         let (writer, reader, stop) = channel();
