@@ -1,5 +1,14 @@
 /** Abort signals, listened to and let go of. */
 
+/** Who waits for a signal. */
+interface Listeners {
+  readonly actions: Set<() => void>
+  readonly letGo: () => void
+}
+
+// One listener a signal, however many wait for it: a server's runs may share one, and Node warns of the eleventh listener.
+const listening = new WeakMap<AbortSignal, Listeners>()
+
 /** Calls `action` once when `signal` aborts, at once if it has; returns what stops listening. */
 export function onAbort(signal: AbortSignal | undefined, action: () => void): () => void {
   if (signal === undefined) return () => {}
@@ -7,8 +16,32 @@ export function onAbort(signal: AbortSignal | undefined, action: () => void): ()
     action()
     return () => {}
   }
-  signal.addEventListener('abort', action, { once: true })
-  return () => signal.removeEventListener('abort', action)
+  const { actions, letGo } = listening.get(signal) ?? listen(signal)
+  const own = (): void => action()
+  actions.add(own)
+  return () => {
+    if (actions.delete(own) && actions.size === 0) letGo()
+  }
+}
+
+function listen(signal: AbortSignal): Listeners {
+  const actions = new Set<() => void>()
+  const aborted = (): void => {
+    listening.delete(signal)
+    for (const action of actions) {
+      // One that has let go meanwhile is not called any more, and none twice.
+      actions.delete(action)
+      action()
+    }
+  }
+  const letGo = (): void => {
+    listening.delete(signal)
+    signal.removeEventListener('abort', aborted)
+  }
+  signal.addEventListener('abort', aborted, { once: true })
+  const listeners = { actions, letGo }
+  listening.set(signal, listeners)
+  return listeners
 }
 
 /**
