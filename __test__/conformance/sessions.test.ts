@@ -98,6 +98,21 @@ describe.each(subjects)('$name', ({ open }) => {
     await other.close()
   })
 
+  it('goes on from a file of raw tokens, what was appended since included', async () => {
+    const session = model.session()
+    const drawn = { temperature: 1, seed: 8, maxTokens: 10, ignoreEnd: true, logprobs: 0 }
+    await generate({ model: session, raw: tokens(50, 3), ...drawn }).collect()
+    session.append({ tokens: [30, 31] })
+    const path = join(folder, 'raw.wick')
+    await session.save(path)
+    const restored = await model.restore(path)
+    expect(restored.tokens).toEqual(session.tokens)
+    const next = { raw: { tokens: [32] }, ...drawn }
+    const [here, there] = [await generate({ model: session, ...next }).collect(), await generate({ model: restored, ...next }).collect()]
+    expect(there.tokens).toEqual(here.tokens)
+    expect(restored.usage.completionTokens).toBe(20)
+  })
+
   it('is refused from the file of another model, and from one that is damaged', async () => {
     const session = model.session()
     await say(session, 'One.').collect()
