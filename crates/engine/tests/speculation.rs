@@ -2,9 +2,10 @@
 
 mod common;
 
+use std::sync::mpsc;
 use std::time::Duration;
 
-use common::{fixture, greedy, next, options, try_load};
+use common::{PATIENCE, fixture, greedy, next, options, try_load};
 use wick_compute::{Batch, Outputs, Program, State};
 use wick_engine::spec::{Code, Draw, Dry, Event, FinishReason, Mirostat, Overflow, Prompt, Request, Result, Sampling, Stop};
 use wick_engine::{BackendKind, Draft, DraftKind, LoadOptions, Model, Session, Stats};
@@ -283,4 +284,95 @@ fn what_cannot_be_drafted_is_refused() {
     let session = model.generate(predicts).unwrap();
     assert_eq!(session.predicted(vec![1, 1 << 20]).unwrap_err().code(), Code::InvalidRequest);
     session.predicted(vec![1; 10_000]).expect("what was not asked for is nobody's");
+}
+
+/// Logits behind the last of these tokens.
+fn logits(model: &Model, tokens: &[u32]) -> Vec<f32> {
+    let (send, receive) = mpsc::channel();
+    let last = tokens.len() as u32 - 1;
+    model.evaluate(tokens.to_vec(), vec![last], Stop::default(), move |logits| send.send(logits).expect("the test waits"));
+    receive.recv_timeout(PATIENCE).expect("it answers").expect("nothing fails")
+}
+
+/// The four most probable tokens with their probabilities among themselves, the most probable first.
+fn likely(logits: &[f32]) -> Vec<(u32, f64)> {
+    let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
+    ids.sort_by(|&a, &b| logits[b as usize].total_cmp(&logits[a as usize]).then(a.cmp(&b)));
+    let of: Vec<(u32, f64)> = ids[..4].iter().map(|&id| (id, f64::from(logits[id as usize]).exp())).collect();
+    let sum: f64 = of.iter().map(|(_, weight)| weight).sum();
+    of.into_iter().map(|(id, weight)| (id, weight / sum)).collect()
+}
+
+/// Pearson's statistic (1900) of counted pairs, in standard deviations from its mean; pairs that are expected less than five times
+/// count as one.
+fn deviation(pairs: &[(u32, u32)], expected: &[((u32, u32), f64)]) -> f64 {
+    let mut rare = (0.0, 0.0);
+    let mut cells = Vec::new();
+    for &(pair, chance) in expected {
+        let cell = (pairs.iter().filter(|&&other| other == pair).count() as f64, chance * pairs.len() as f64);
+        if cell.1 < 5.0 { rare = (rare.0 + cell.0, rare.1 + cell.1) } else { cells.push(cell) }
+    }
+    cells.extend((rare.1 > 0.0).then_some(rare));
+    let statistic: f64 = cells.iter().map(|(count, expected)| (count - expected).powi(2) / expected).sum();
+    let freedom = cells.len() as f64 - 1.0;
+    (statistic - freedom) / (2.0 * freedom).sqrt()
+}
+
+#[test]
+fn tokens_behind_drafts_have_the_models_distribution() {
+    const ANSWERS: u64 = 1600;
+    let model = load(MODEL, BackendKind::Cpu, DraftKind::None, |_| ());
+    let prompt = prompt(30);
+    let first = likely(&logits(&model, &prompt));
+    let after = |id: u32| likely(&logits(&model, &[&prompt[..], &[id]].concat()));
+    let second: Vec<(u32, Vec<(u32, f64)>)> = first.iter().map(|&(id, _)| (id, after(id))).collect();
+    // What is most probable is what is drafted.
+    let draft = |id: u32| second.iter().find(|(first, _)| *first == id).expect("one of four").1[0];
+    let sampling = |seed| Sampling {
+        temperature: 1.0,
+        seed: Some(seed),
+        top_k: 4,
+        top_p: 1.0,
+        min_p: 0.0,
+        logprobs: Some(0),
+        ..Sampling::default()
+    };
+    let pair = |seed: u64| {
+        let request = Request { sampling: sampling(seed), predict: true, ..greedy(&prompt, 3) };
+        let session = model.generate(request).expect("it begins");
+        let mut ids = Vec::new();
+        while let Some(events) = next(&session).expect("nothing fails") {
+            for event in events {
+                match event {
+                    Event::TextDelta { tokens, .. } => ids.extend(tokens.iter().map(|token| token.id)),
+                    Event::Predict { tokens } if tokens.len() > 1 => {
+                        session.predicted(vec![draft(tokens[tokens.len() - 1]).0]).expect("it is an id");
+                    }
+                    Event::Predict { .. } => session.predicted(Vec::new()).expect("nothing is"),
+                    _ => {}
+                }
+            }
+        }
+        (ids[0], ids[1])
+    };
+    let pairs: Vec<(u32, u32)> = std::thread::scope(|scope| {
+        let some = |n: u64| move || (n..ANSWERS).step_by(8).map(pair).collect::<Vec<_>>();
+        let readers: Vec<_> = (0..8).map(|n| scope.spawn(some(n))).collect();
+        readers.into_iter().flat_map(|reader| reader.join().expect("a reader reads")).collect()
+    });
+    let of = |&(a, pa): &(u32, f64)| {
+        let second = second.iter().find(|(first, _)| *first == a).expect("one of four").1.clone();
+        second.into_iter().map(move |(b, pb)| ((a, b), pa * pb))
+    };
+    let expected: Vec<((u32, u32), f64)> = first.iter().flat_map(of).collect();
+    let accepted = model.stats().draft_accepted_tokens;
+    assert!(accepted > ANSWERS / 20, "many of them were drafts: {accepted}");
+    let found = deviation(&pairs, &expected);
+    assert!(found < 4.0, "{found} standard deviations");
+    // A rule that accepts every other of the drafts that were refused is found out.
+    let mut random = Random::new(1);
+    let mut hasty = |(a, b): (u32, u32)| if random.coin() { (a, draft(a).0) } else { (a, b) };
+    let wrong: Vec<(u32, u32)> = pairs.iter().map(|&pair| hasty(pair)).collect();
+    let found = deviation(&wrong, &expected);
+    assert!(found > 6.0, "{found} standard deviations; {expected:?}");
 }
