@@ -3,6 +3,8 @@
 //
 // Ends with 0, or with 1 and what was wrong. Who does what follows from the seed; which of them meet also depends on the machine.
 import { spawnSync, fork } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -54,9 +56,14 @@ async function soak({ minutes, seed, model: reference, users, growth: most }) {
   const turns = quiet.flat()
   console.log(`quiet: ${LIVES} lives, ${turns.length} answers, ${turns.reduce((sum, { ids }) => sum + ids.length, 0)} tokens, ${turns.filter(({ error }) => error).length} refused`)
   const model = await wick.load(reference, { contextTokens: CONTEXT, kvBytes: ROOM * CONTEXT * kvBytesPerToken, maxSessions: users, draft: 'prompt-lookup' })
-  const crowd = new Crowd({ model, lives: lives(seed, of), quiet, patienceMs: PATIENCE_MS })
-  const samples = await watched(crowd, chance(seed), { model, users, ms: minutes * 60_000 })
-  return told(crowd, model, samples, most)
+  const folder = await mkdtemp(join(tmpdir(), 'wick-soak-'))
+  try {
+    const crowd = new Crowd({ model, lives: lives(seed, of), quiet, folder, patienceMs: PATIENCE_MS })
+    const samples = await watched(crowd, chance(seed), { model, users, ms: minutes * 60_000 })
+    return told(crowd, model, samples, most)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 }
 
 async function facts(reference) {

@@ -1,7 +1,10 @@
 /**
- * Many users at a time, each with habits of their own: they abort, leave, read slowly, fork, compute ahead, and ask
+ * Many users at a time, each with habits of their own: they abort, leave, read slowly, fork, save and restore, compute ahead, and ask
  * with different urgency, at random. Whatever they do, what they are told must be what a quiet run told.
  */
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { ask, begin } from './ask.mjs'
 import { difference, differenceBefore } from './compare.mjs'
 
@@ -14,16 +17,18 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 export class Crowd {
   /** How often what was done. */
   counts = {}
+  #files = 0
 
   /**
    * @param {object} scene
    * @param {object} scene.model
    * @param {import('./lives.mjs').Life[]} scene.lives
    * @param {import('./ask.mjs').Outcome[][]} scene.quiet of each life its turns' outcomes
+   * @param {string} scene.folder where sessions are saved
    * @param {number} scene.patienceMs what takes longer is stuck
    */
-  constructor({ model, lives, quiet, patienceMs }) {
-    Object.assign(this, { model, lives, quiet, patienceMs })
+  constructor({ model, lives, quiet, folder, patienceMs }) {
+    Object.assign(this, { model, lives, quiet, folder, patienceMs })
   }
 
   /**
@@ -48,6 +53,7 @@ export class Crowd {
       if (!talk && random.is(0.1)) await this.#prepared(random, told)
       if (talk && random.is(0.25)) subject = await this.#forked(random, subject, told)
       else await this.#asked(random, subject, told)
+      if (talk && told.quiet.error === undefined && random.is(0.15)) subject = await this.#restored(random, subject, told)
     }
     this.#count('lives')
   }
@@ -102,6 +108,23 @@ export class Crowd {
     const both = [subject, subject.fork()]
     await Promise.all(both.map((session) => this.#asked(random, session, told, 'forked')))
     return random.one(both)
+  }
+
+  /** The session as it comes back from a file; where the writing of it is aborted there is none, or a whole one. */
+  async #restored(random, subject, { where }) {
+    const stop = new AbortController()
+    const path = join(this.folder, `session-${(this.#files += 1)}`)
+    const timer = random.is(0.3) && setTimeout(() => stop.abort(), random.integer(0, 10))
+    const error = await this.#within(`${where}, saved`, subject.save(path, { signal: stop.signal }).catch((error) => error))
+    clearTimeout(timer)
+    if (error !== undefined && error !== stop.signal.reason) throw new Failure(`${where}, saved: ${error.message}`)
+    this.#count(error === undefined ? 'saved' : 'save aborted')
+    if (!existsSync(path)) return subject
+    const restored = await this.#within(`${where}, restored`, this.model.restore(path))
+    await rm(path)
+    if (JSON.stringify(restored.messages) !== JSON.stringify(subject.messages)) throw new Failure(`${where}, restored: other messages came back`)
+    this.#count('restored')
+    return restored
   }
 
   /** What `work` gives; a Failure where that takes too long. */
