@@ -186,7 +186,14 @@ impl Sequence {
         // Past the border rows would have to turn as a long sequence's.
         let border = if self.long { usize::MAX } else { long_over };
         let room = answer.draftable().min(context.saturating_sub(tokens + 1)).min(border.saturating_sub(tokens));
-        Some(Candidate { id: self.id, tokens: &self.tokens, prompt: self.prompt_tokens, room, guesses: &mut self.guesses })
+        Some(Candidate {
+            id: self.id,
+            salt: self.salt.as_deref(),
+            tokens: &self.tokens,
+            prompt: self.prompt_tokens,
+            room,
+            guesses: &mut self.guesses,
+        })
     }
 
     /// Asks a caller who predicts, where that is worth his answer.

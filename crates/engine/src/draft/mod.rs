@@ -84,6 +84,8 @@ struct Made {
 /// An answer that a step computes a token of.
 pub(crate) struct Candidate<'a> {
     pub id: u64,
+    /// What its drafts' computation is shared under.
+    pub salt: Option<&'a str>,
     /// Of the sequence, the one to be computed included.
     pub tokens: &'a [u32],
     /// How many of them are the prompt.
@@ -230,7 +232,7 @@ impl Drafter {
                 Way::Given => drafts[at] = given.into_iter().take(most).collect(),
                 Way::Model { .. } if most > 0 => {
                     places.push(at);
-                    sought.push(Sought { id: candidate.id, tokens: candidate.tokens, most });
+                    sought.push(Sought { id: candidate.id, salt: candidate.salt, tokens: candidate.tokens, most });
                 }
                 Way::Model { .. } => {}
             }
@@ -251,7 +253,8 @@ impl Drafter {
         if let Some(candidate) = candidates.iter_mut().find(behind) {
             // Of the answer only what is drafted is computed, so that this is done once.
             let prompt = &candidate.tokens[..candidate.tokens.len().min(candidate.prompt + 1)];
-            let done = self.with_model(|model| model.catch_up(candidate.id, prompt, CHUNK, &Stop::default()));
+            let sought = Sought { id: candidate.id, salt: candidate.salt, tokens: prompt, most: CHUNK };
+            let done = self.with_model(|model| model.catch_up(&sought, &Stop::default()));
             if done.unwrap_or(true) {
                 candidate.guesses.caught_up = true;
                 candidate.guesses.record = Record::of_asked();

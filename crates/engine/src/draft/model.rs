@@ -46,9 +46,11 @@ struct Held {
 pub(crate) struct Sought<'a> {
     /// Of the sequence.
     pub id: u64,
+    /// What it computes is shared with sequences of the same salt alone.
+    pub salt: Option<&'a str>,
     /// All of its tokens.
     pub tokens: &'a [u32],
-    /// Tokens to draft, at most.
+    /// Tokens to draft, or to catch up, at most.
     pub most: usize,
 }
 
@@ -74,12 +76,13 @@ impl DraftModel {
         (tokens.len() - known).max(1)
     }
 
-    /// Computes up to `rows` of the tokens before the last. True where nothing is left to do: all are computed, or there is no room.
-    pub(crate) fn catch_up(&mut self, id: u64, tokens: &[u32], rows: usize, stop: &Stop) -> Result<bool> {
+    /// Computes some of the tokens before the last. True where nothing is left to do: all are computed, or there is no room.
+    pub(crate) fn catch_up(&mut self, sought: &Sought<'_>, stop: &Stop) -> Result<bool> {
+        let &Sought { id, tokens, most, .. } = sought;
         self.clear();
-        self.follow(id, tokens)?;
+        self.follow(sought)?;
         let known = self.held.get(&id).map_or(0, |held| held.ids.len());
-        let to = (known + rows).min(tokens.len() - 1);
+        let to = (known + most).min(tokens.len() - 1);
         if to > known && self.add(id, &tokens[known..to], false)? {
             self.run(&[id], stop)?;
             self.count(id, &tokens[..to + 1]);
@@ -90,14 +93,14 @@ impl DraftModel {
 
     /// Drafts for each what it would say, fewer tokens where there is no room.
     pub(crate) fn draft(&mut self, sought: &[Sought<'_>], stop: &Stop) -> Result<Vec<Vec<u32>>> {
-        for Sought { id, tokens, .. } in sought {
-            self.follow(*id, tokens)?;
+        for sought in sought {
+            self.follow(sought)?;
         }
         let mut drafts: Vec<Vec<u32>> = sought.iter().map(|sought| Vec::with_capacity(sought.most)).collect();
         for depth in 0.. {
             self.clear();
             let mut members = Vec::new();
-            for (at, Sought { id, tokens, most }) in sought.iter().enumerate() {
+            for (at, Sought { id, tokens, most, .. }) in sought.iter().enumerate() {
                 if drafts[at].len() < depth || depth >= *most {
                     continue;
                 }
@@ -131,7 +134,8 @@ impl DraftModel {
     }
 
     /// Makes what is held a beginning of `tokens`, shorter than they are: what came true of the drafts is counted, the rest dropped.
-    fn follow(&mut self, id: u64, tokens: &[u32]) -> Result<()> {
+    fn follow(&mut self, sought: &Sought<'_>) -> Result<()> {
+        let &Sought { id, salt, tokens, .. } = sought;
         let long = tokens.len() > self.parts.long_over;
         if let Some(held) = self.held.get_mut(&id) {
             let common = common_prefix(&held.ids, &tokens[..tokens.len() - 1]);
@@ -143,7 +147,7 @@ impl DraftModel {
             }
             self.drop(id);
         }
-        let mut table = self.parts.kv.table(Some((long, None)));
+        let mut table = self.parts.kv.table(Some((long, salt)));
         let known = self.parts.kv.reuse(&mut table, &tokens[..tokens.len() - 1], self.parts.program.state())?;
         self.held.insert(id, Held { table, long, ids: tokens[..known].to_vec() });
         Ok(())

@@ -30,7 +30,7 @@ fn model(name: &str, blocks: u64, long_over: usize) -> DraftModel {
 }
 
 fn drafts(model: &mut DraftModel, id: u64, tokens: &[u32], most: usize) -> Vec<u32> {
-    model.draft(&[Sought { id, tokens, most }], &Stop::default()).expect("it drafts").remove(0)
+    model.draft(&[Sought { id, salt: None, tokens, most }], &Stop::default()).expect("it drafts").remove(0)
 }
 
 fn prompt(tokens: usize) -> Vec<u32> {
@@ -53,7 +53,7 @@ fn drafts_are_what_the_model_says_whatever_became_of_earlier_ones() {
         for _ in 0..8 {
             let most = [1 + random.below(5), random.below(6), 4];
             let sought: Vec<Sought> =
-                (0..3).map(|id| Sought { id: id as u64, tokens: &sequences[id], most: most[id] }).collect();
+                (0..3).map(|id| Sought { id: id as u64, salt: None, tokens: &sequences[id], most: most[id] }).collect();
             let drafts = model.draft(&sought, &Stop::default()).unwrap();
             for (n, drafts) in drafts.into_iter().enumerate() {
                 assert_eq!(drafts, afresh(name, long_over, &sequences[n], most[n]), "{name}");
@@ -71,7 +71,10 @@ fn what_is_known_is_not_computed_again() {
     let mut tokens = prompt(50);
     assert_eq!(model.behind(7, &tokens), 50);
     for done in [false, false, true] {
-        assert_eq!(model.catch_up(7, &tokens, 20, &Stop::default()).unwrap(), done);
+        assert_eq!(
+            model.catch_up(&Sought { id: 7, salt: None, tokens: &tokens, most: 20 }, &Stop::default()).unwrap(),
+            done
+        );
     }
     assert_eq!(model.behind(7, &tokens), 1);
     let drafts = drafts(&mut model, 7, &tokens, 4);
@@ -87,16 +90,33 @@ fn what_is_known_is_not_computed_again() {
 }
 
 #[test]
+fn what_is_computed_under_a_salt_is_found_under_it_alone() {
+    let mut model = model("llama", 64, usize::MAX);
+    let tokens = prompt(70);
+    model.draft(&[Sought { id: 0, salt: Some("mine"), tokens: &tokens, most: 2 }], &Stop::default()).expect("it drafts");
+    model.forget(0);
+    let mut rows = |id, salt| {
+        let sought = Sought { id, salt, tokens: &tokens, most: 0 };
+        model.follow(&sought).expect("it is looked up");
+        model.behind(id, &tokens)
+    };
+    assert_eq!([rows(2, Some("mine")), rows(3, Some("other")), rows(4, None)], [1, 70, 70]);
+}
+
+#[test]
 fn a_sequence_without_room_is_not_drafted_and_harms_nobody() {
     let mut model = model("llama", 3, usize::MAX);
     let (short, other, long) = (prompt(20), prompt(31)[1..].to_vec(), prompt(150));
     assert_eq!(drafts(&mut model, 0, &short, 3).len(), 3);
-    let sought = [(0, &short), (1, &other), (2, &long)].map(|(id, tokens)| Sought { id, tokens, most: 4 });
+    let sought = [(0, &short), (1, &other), (2, &long)].map(|(id, tokens)| Sought { id, salt: None, tokens, most: 4 });
     let made = model.draft(&sought, &Stop::default()).unwrap();
     assert_eq!(made[0], afresh("llama", usize::MAX, &short, 4));
     assert_eq!(made[1], afresh("llama", usize::MAX, &other, 4), "over the edge of a block");
     assert!(made[2].is_empty());
-    assert!(model.catch_up(2, &long, 300, &Stop::default()).unwrap(), "nothing more can be done");
+    assert!(
+        model.catch_up(&Sought { id: 2, salt: None, tokens: &long, most: 300 }, &Stop::default()).unwrap(),
+        "nothing more can be done"
+    );
     [0, 1, 2].into_iter().for_each(|id| model.forget(id));
     assert_eq!(drafts(&mut model, 3, &prompt(80), 2).len(), 2, "what ended makes room");
     // Nor is one that holds a token the draft model has no row for, or more than it can hold.
