@@ -79,7 +79,13 @@ fn saved(options: LoadOptions, tokens: usize, folder: &Scratch) -> (Model, Snaps
 fn a_restored_session_goes_on_to_the_bit_and_computes_nothing_again() {
     let kv_types = [KvType::F32, KvType::F16, KvType::Q8_0].map(Some);
     let on_cpu = kv_types.into_iter().map(|kv_type| (BackendKind::Cpu, kv_type));
-    for (backend, kv_type) in on_cpu.chain([(BackendKind::Reference, None)]) {
+    let others = [
+        BackendKind::Reference,
+        #[cfg(feature = "candle")]
+        BackendKind::Candle,
+    ]
+    .map(|backend| (backend, None));
+    for (backend, kv_type) in on_cpu.chain(others) {
         for fixture in ["llama", "gemma3", "mistral-window", "qwen2-window", "phi-long"] {
             for tokens in [3, 33, 34, 98] {
                 let case = format!("{fixture} on {backend:?}, {kv_type:?}, {tokens} tokens");
@@ -92,7 +98,9 @@ fn a_restored_session_goes_on_to_the_bit_and_computes_nothing_again() {
                 let next = sampled(&prompt(5), 20);
                 let expected = go_on(&model, next.clone(), Some(&at)).expect("it goes on");
                 let (said, figures, _) = go_on(&fresh, next, Some(&again)).expect("it goes on");
-                assert_eq!((&said.ids, &figures), (&expected.0.ids, &expected.1), "{case}");
+                assert_eq!(said.ids, expected.0.ids, "{case}");
+                // Candle's bits depend on how many rows are computed at once, and the last token was computed with the session.
+                assert!(backend == BackendKind::Candle || figures == expected.1, "{case}");
                 assert!(figures.len() >= 20, "{case}");
                 assert_eq!(said.usage().cached_tokens as usize, at.tokens(), "{case}");
             }
