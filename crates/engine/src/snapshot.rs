@@ -12,6 +12,8 @@ pub struct Snapshot {
     pub(crate) tokens: Arc<[u32]>,
     /// Of a chat whose answer's text and ids agree.
     pub(crate) turn: Option<Arc<Turn>>,
+    /// Of the request: what it computed is found under this alone.
+    pub(crate) salt: Option<Arc<str>>,
 }
 
 impl Snapshot {

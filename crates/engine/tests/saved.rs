@@ -163,6 +163,24 @@ fn the_next_turn_of_a_restored_chat_keeps_the_ids_that_were_generated() {
 }
 
 #[test]
+fn what_was_computed_under_a_salt_stays_under_it() {
+    let folder = Scratch::new("saved-salt");
+    let salted = |tokens: &[u32], salt: Option<&str>| Request { cache_salt: salt.map(str::to_owned), ..sampled(tokens, 3) };
+    let model = try_load(on_cpu("checkpoints/llama")).expect("the fixture loads");
+    let (_, _, at) = go_on(&model, salted(&prompt(90), Some("a")), None).expect("it answers");
+    let path = folder.file("a.session");
+    save(&model, &at, "", &path).expect("it is saved");
+    let fresh = try_load(on_cpu("checkpoints/llama")).expect("the fixture loads");
+    let (again, _) = restore(&fresh, &path).expect("it is whole");
+    for model in [&model, &fresh] {
+        for (salt, cached) in [(None, 0), (Some("b"), 0), (Some("a"), at.tokens())] {
+            let said = go_on(model, salted(&[5, 6], salt), Some(&again)).expect("it goes on").0;
+            assert_eq!(said.usage().cached_tokens as usize, cached, "{salt:?}");
+        }
+    }
+}
+
+#[test]
 fn whatever_computes_or_keeps_otherwise_refuses_it() {
     let folder = Scratch::new("saved-refused");
     let (_model, _, path) = saved(on_cpu("checkpoints/llama"), 40, &folder);

@@ -12,7 +12,7 @@ pub(super) const MAGIC: [u8; 8] = *b"\x89wickses";
 pub(super) const VERSION: u32 = 1;
 
 /// Bytes of [`Fixed`] in the file.
-pub(super) const FIXED: usize = 104;
+pub(super) const FIXED: usize = 112;
 
 /// Bytes of a group's row.
 pub(super) const ROW: usize = 32;
@@ -31,6 +31,9 @@ pub(super) const LONG: u32 = 1;
 
 /// It is a chat, with a turn to go on from.
 pub(super) const TURN: u32 = 2;
+
+/// It has a salt.
+pub(super) const SALT: u32 = 4;
 
 /// The file's first bytes: how much there is of everything.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub(super) struct Fixed {
     pub(super) ids: u64,
     /// Bytes of the caller's text.
     pub(super) text: u64,
+    /// Bytes of the salt.
+    pub(super) salt: u64,
 }
 
 impl Fixed {
@@ -68,6 +73,7 @@ impl Fixed {
             (self.marks, 8),
             (self.answer, 1),
             (self.text, 1),
+            (self.salt, 1),
         ];
         parts.iter().try_fold(FIXED as u64, |sum, &(count, each)| sum.checked_add(count.checked_mul(each)?))
     }
@@ -79,7 +85,7 @@ impl Fixed {
         out.extend_from_slice(&self.fingerprint);
         [self.total, self.tokens, self.kept].iter().for_each(|n| out.extend_from_slice(&n.to_le_bytes()));
         [self.groups, self.kv].iter().for_each(|n| out.extend_from_slice(&n.to_le_bytes()));
-        let sizes = [self.rendered, self.marks, self.answer, self.ids, self.text];
+        let sizes = [self.rendered, self.marks, self.answer, self.ids, self.text, self.salt];
         sizes.iter().for_each(|n| out.extend_from_slice(&n.to_le_bytes()));
     }
 
@@ -100,6 +106,7 @@ impl Fixed {
             answer: u64_at(80),
             ids: u64_at(88),
             text: u64_at(96),
+            salt: u64_at(104),
         }
     }
 }

@@ -60,6 +60,8 @@ pub(crate) struct Saved {
     pub turn: Option<Arc<Turn>>,
     /// What the caller wants to have back.
     pub text: String,
+    /// What its keys and values are shared under alone.
+    pub salt: Option<String>,
 }
 
 /// One block of a saved session.

@@ -14,7 +14,7 @@ use wick_spec::{Error, Result};
 use wick_text::Rendered;
 
 use super::format::{
-    CHECK, FIXED, Fixed, LONG, MAGIC, MOST_GROUPS, MOST_HEAD, ROW, TURN, VERSION, array, blocks_bytes, check_block,
+    CHECK, FIXED, Fixed, LONG, MAGIC, MOST_GROUPS, MOST_HEAD, ROW, SALT, TURN, VERSION, array, blocks_bytes, check_block,
     check_group, check_head,
 };
 use super::{Fingerprint, Place, Saved, SavedGroup};
@@ -172,7 +172,7 @@ fn read_fixed(file: &mut impl Read, len: u64) -> Result<Fixed, Broken> {
     if fixed.total != len && CHECKED {
         return Err(damaged(format!("it has {len} bytes, and {} when it was saved", fixed.total)));
     }
-    if start < FIXED || version != VERSION || fixed.groups > MOST_GROUPS || fixed.flags & !(LONG | TURN) != 0 {
+    if start < FIXED || version != VERSION || fixed.groups > MOST_GROUPS || fixed.flags & !(LONG | TURN | SALT) != 0 {
         return Err(damaged("its first bytes contradict themselves"));
     }
     Ok(fixed)
@@ -190,7 +190,7 @@ fn parse(fixed: &Fixed, mut rest: &[u8]) -> Result<Saved, Broken> {
     let rows = take(u64::from(fixed.groups) * ROW as u64);
     let tokens = take(fixed.tokens * 4);
     let (rendered, marks) = (take(fixed.rendered), take(fixed.marks * 8));
-    let (answer, own) = (take(fixed.answer), take(fixed.text));
+    let (answer, own, salt) = (take(fixed.answer), take(fixed.text), take(fixed.salt));
 
     if fixed.kept > fixed.tokens || fixed.ids > fixed.tokens {
         return Err(damaged("it says more of its tokens than there are"));
@@ -211,8 +211,13 @@ fn parse(fixed: &Fixed, mut rest: &[u8]) -> Result<Saved, Broken> {
         }
     };
     let (fingerprint, long) = (Fingerprint(fixed.fingerprint), fixed.flags & LONG != 0);
-    let tokens = Arc::from(tokens);
-    Ok(Saved { fingerprint, kv, groups, long, tokens, kept, turn, text: text(own, "its caller's text")? })
+    let salt = match fixed.flags & SALT {
+        0 if fixed.salt == 0 => None,
+        0 => return Err(damaged("it has a salt that it says not to have")),
+        _ => Some(text(salt, "its salt")?),
+    };
+    let (tokens, text) = (Arc::from(tokens), text(own, "its caller's text")?);
+    Ok(Saved { fingerprint, kv, groups, long, tokens, kept, turn, text, salt })
 }
 
 fn group(row: &[u8], kept: usize) -> Result<SavedGroup, Broken> {

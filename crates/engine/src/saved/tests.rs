@@ -25,13 +25,14 @@ fn chat() -> Saved {
         tokens: tokens.into(),
         kept: 74,
         text: r#"[{"role":"user"}]"#.into(),
+        salt: Some("a tenant".into()),
     }
 }
 
 /// Raw text, of which nothing is computed.
 fn raw() -> Saved {
     let groups = vec![SavedGroup { window: None, block: 1 << 40, present: 0..0 }];
-    Saved { groups, long: false, turn: None, tokens: Arc::from([3, 1]), kept: 0, text: String::new(), ..chat() }
+    Saved { groups, long: false, turn: None, tokens: Arc::from([3, 1]), kept: 0, text: String::new(), salt: None, ..chat() }
 }
 
 fn block(saved: &Saved, place: Place) -> Vec<u8> {

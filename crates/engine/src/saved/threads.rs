@@ -1,6 +1,7 @@
 //! Saving and restoring, each on a thread of its own, so that neither the caller nor the model waits for the disk.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::Builder;
 
@@ -19,14 +20,17 @@ pub(crate) fn save(engine: Engine, snapshot: Snapshot, text: String, path: PathB
         let fingerprint = engine.keeper.identity.fingerprint(&stop)?;
         let (giver, getter) = giving(engine.commands.clone(), PIECE);
         let prompt = Prompt::Tokens(snapshot.tokens.to_vec());
-        engine.start(Sequence::new(stop, Work::Save(Box::new(giver)), prompt))?;
+        let mut sequence = Sequence::new(stop, Work::Save(Box::new(giver)), prompt);
+        let salt = snapshot.salt.as_deref().map(str::to_owned);
+        sequence.salt.clone_from(&salt);
+        engine.start(sequence)?;
         let Given::Begin(extent) = getter.next()? else { return Err(Error::internal("A save without a beginning.")) };
         let rows = engine.keeper.groups.iter().zip(extent.present);
         let groups = rows.map(|(group, present)| SavedGroup { window: group.window, block: group.block, present }).collect();
         let kv = engine.keeper.kv.clone();
         let turn = snapshot.turn.filter(|turn| snapshot.tokens.starts_with(&turn.ids));
         let (tokens, long, kept) = (snapshot.tokens, extent.long, extent.kept);
-        write(&path, &Saved { fingerprint, kv, groups, long, tokens, kept, turn, text }, &getter)
+        write(&path, &Saved { fingerprint, kv, groups, long, tokens, kept, turn, text, salt }, &getter)
     });
 }
 
@@ -50,14 +54,14 @@ pub(crate) fn restore(engine: Engine, path: PathBuf, stop: Stop, reply: Reply<(S
         let fingerprint = engine.keeper.identity.fingerprint(&stop)?;
         engine.keeper.check(reader.saved(), fingerprint).map_err(|error| error.context(path.display()))?;
         fill(&engine, &mut reader, &stop)?;
-        let Saved { tokens, turn, text, .. } = reader.into_saved();
-        Ok((Snapshot { tokens, turn }, text))
+        let Saved { tokens, turn, text, salt, .. } = reader.into_saved();
+        Ok((Snapshot { tokens, turn, salt: salt.map(Arc::from) }, text))
     });
 }
 
 /// Gives the blocks of the file to the model. What it has no room for is read all the same: the file must be whole.
 fn fill(engine: &Engine, reader: &mut Reader, stop: &Stop) -> Result<()> {
-    let Saved { long, tokens, kept, groups, .. } = reader.saved();
+    let Saved { long, tokens, kept, groups, salt, .. } = reader.saved();
     let present = groups.iter().map(|group| group.present.clone()).collect();
     let extent = Extent { long: *long, kept: *kept, present };
     let (answer, answered) = channel();
@@ -66,7 +70,8 @@ fn fill(engine: &Engine, reader: &mut Reader, stop: &Stop) -> Result<()> {
         let _ = answer.send(result);
     });
     let (bringer, taker) = bringing(extent, reply, engine.commands.clone());
-    let sequence = Sequence::restored(stop.clone(), taker, tokens[..*kept].to_vec());
+    let mut sequence = Sequence::restored(stop.clone(), taker, tokens[..*kept].to_vec());
+    sequence.salt.clone_from(salt);
     engine.start(sequence)?;
     let mut wanted = true;
     loop {

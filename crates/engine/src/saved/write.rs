@@ -6,7 +6,7 @@ use wick_spec::{Error, Result};
 use wick_weights::NewFile;
 
 use super::format::{
-    CHECK, FIXED, Fixed, LONG, MOST_GROUPS, MOST_HEAD, TURN, blocks_bytes, check_block, check_group, check_head,
+    CHECK, FIXED, Fixed, LONG, MOST_GROUPS, MOST_HEAD, SALT, TURN, blocks_bytes, check_block, check_group, check_head,
 };
 use super::{Place, Saved};
 
@@ -67,13 +67,17 @@ fn head(saved: &Saved) -> Result<(Vec<u8>, u64)> {
     saved.groups.iter().try_for_each(|group| check_group(group, saved.kept)).map_err(|error| internal(&error))?;
     debug_assert!(saved.groups.len() <= MOST_GROUPS as usize, "no model has so many windows");
     let mut fixed = Fixed {
-        flags: if saved.long { LONG } else { 0 } | if saved.turn.is_some() { TURN } else { 0 },
+        flags: [(saved.long, LONG), (saved.turn.is_some(), TURN), (saved.salt.is_some(), SALT)]
+            .iter()
+            .filter_map(|&(is, flag)| is.then_some(flag))
+            .sum(),
         fingerprint: saved.fingerprint.0,
         tokens: saved.tokens.len() as u64,
         kept: saved.kept as u64,
         groups: saved.groups.len() as u32,
         kv: saved.kv.len() as u32,
         text: saved.text.len() as u64,
+        salt: saved.salt.as_ref().map_or(0, String::len) as u64,
         ..Fixed::default()
     };
     if let Some(turn) = &saved.turn {
@@ -104,6 +108,7 @@ fn head(saved: &Saved) -> Result<(Vec<u8>, u64)> {
         out.extend_from_slice(turn.answer.as_bytes());
     }
     out.extend_from_slice(saved.text.as_bytes());
+    out.extend_from_slice(saved.salt.as_deref().unwrap_or_default().as_bytes());
     Ok((out, fixed.total))
 }
 

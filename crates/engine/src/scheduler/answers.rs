@@ -1,5 +1,7 @@
 //! What a computed token becomes: sampled, said, asked about, or the end.
 
+use std::sync::Arc;
+
 use wick_spec::{Event, Fed, FinishReason, Overflow, Result, Warning};
 
 use super::{After, Scheduler, turn_of_chat};
@@ -73,7 +75,8 @@ impl Scheduler {
         let finish = answer.finish(end, sequence.prompt_tokens, sequence.cached_tokens);
         let tokens = [&sequence.tokens[..sequence.prompt_tokens], &answer.ids_shown()?].concat();
         sequence.turn = turn_of_chat(sequence);
-        let snapshot = Snapshot { tokens: tokens.into(), turn: sequence.turn.clone() };
+        let salt = sequence.salt.as_deref().map(Arc::from);
+        let snapshot = Snapshot { tokens: tokens.into(), turn: sequence.turn.clone(), salt };
         if let Work::Generate { writer, .. } = &sequence.work {
             writer.finish(finish, snapshot);
         }
