@@ -21,6 +21,8 @@ export async function open({ file, threads, contextTokens, sequences = 1 }) {
   const model = await llama.loadModel({ modelPath: file, gpuLayers: 0 })
   let context
   let idle
+  let used = []
+  let answering = 0
   const engine = {
     facts: { threads, isa: isaOf(llama.systemInfo), backend: `llama.cpp ${llama.llamaCppRelease.release}` },
     async configure(variant) {
@@ -32,6 +34,7 @@ export async function open({ file, threads, contextTokens, sequences = 1 }) {
         ...variant,
       })
       engine.facts.threads = context.currentThreads
+      used = []
       idle = Array.from({ length: variant.sequences ?? sequences }, () => context.getSequence())
     },
     answer: (tokens, count, sampling) => engine.stream(tokens, count, { sampling }),
@@ -39,8 +42,8 @@ export async function open({ file, threads, contextTokens, sequences = 1 }) {
     async stream(tokens, count, { sampling = 'greedy', signal, onPart } = {}) {
       const sequence = idle.pop()
       if (sequence === undefined) throw new Error('more answers at once than the context has sequences')
+      answering += 1
       try {
-        await sequence.clearHistory()
         let sampled = 0
         for await (const id of sequence.evaluate(tokens, { ...samplings[sampling], yieldEogToken: true })) {
           signal?.throwIfAborted()
@@ -50,7 +53,9 @@ export async function open({ file, threads, contextTokens, sequences = 1 }) {
         }
         return { tokens: sampled, cached: 0 }
       } finally {
-        idle.push(sequence)
+        used.push(sequence)
+        answering -= 1
+        if (answering === 0) await clear()
       }
     },
     async close() {
@@ -58,6 +63,13 @@ export async function open({ file, threads, contextTokens, sequences = 1 }) {
       await model.dispose()
       await llama.dispose()
     },
+  }
+  /** Only when nobody decodes: a sequence waits to be cleared until all others have ended. */
+  async function clear() {
+    for (const sequence of used.splice(0)) {
+      await sequence.clearHistory()
+      idle.push(sequence)
+    }
   }
   await engine.configure({})
   return engine

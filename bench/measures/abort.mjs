@@ -21,7 +21,9 @@ export async function abort(run, file, threads) {
   const request = () => ({ promptTokens, vocab: file.vocab })
   try {
     const times = new Map()
-    for (const engine of engines) times.set(engine.name, (await engine.call('answer', { ...request(), count: 1, salt: run.salt() })).ms)
+    const alone = async (engine) => (await engine.call('answer', { ...request(), count: 1, salt: run.salt() })).ms
+    // The shorter of two: the first finds nothing warm, and an abort after its third may come too late for the others.
+    for (const engine of engines) times.set(engine.name, Math.min(await alone(engine), await alone(engine)))
     const once = async (engine) => {
       const salts = [run.salt(), run.salt()]
       const found = await engine.call('crowd', { situation: 'abort', ...request(), salts, afterMs: times.get(engine.name) / 3 })
