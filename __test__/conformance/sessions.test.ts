@@ -57,15 +57,24 @@ describe.each(subjects)('$name', ({ open }) => {
       await say(session, 'Speak.', 400, { onToken: () => ((asked += 1) === 1 ? ids : 'stop') }).collect()
       return session
     }
+    const byLetters = Uint32Array.from(Array.from(said).flatMap((letter) => [...model.tokenize(letter)]))
     const next = async (session: LocalSession) => (await say(session.fork(), 'And then?', 20, { logprobs: 0 }).collect()).tokens
-    const whole = await saying(model.tokenize(said))
-    const expected = await next(whole)
-    const letters = await saying(Uint32Array.from(Array.from(said).flatMap((letter) => [...model.tokenize(letter)])))
-    const other = await next(letters)
-    expect(letters.messages).toEqual(whole.messages)
-    expect(other).not.toEqual(expected)
-    expect(await next(whole)).toEqual(expected)
-    expect(await next(letters)).toEqual(other)
+    // Also where a stop text cut the last answer short, whose ids nobody keeps.
+    const cut = async (session: LocalSession): Promise<LocalSession> => {
+      let asked = 0
+      await say(session, 'More.', 400, { stop: '!', onToken: () => ((asked += 1) === 1 ? model.tokenize('yes! no') : undefined) }).collect()
+      return session
+    }
+    for (const after of [async (session: LocalSession) => session, cut]) {
+      const whole = await after(await saying(model.tokenize(said)))
+      const expected = await next(whole)
+      const letters = await after(await saying(byLetters))
+      const other = await next(letters)
+      expect(letters.messages).toEqual(whole.messages)
+      expect(other).not.toEqual(expected)
+      expect(await next(whole)).toEqual(expected)
+      expect(await next(letters)).toEqual(other)
+    }
   })
 
   it('goes on from the ids of raw tokens, as they would in one prompt', async () => {

@@ -93,8 +93,8 @@ impl Prompter {
         Ok(Self { tokenizer, default, tool_use })
     }
 
-    /// The ids of a prompt. With a `past`, text and tokens go on from its ids, and a conversation that repeats its turn has that turn's.
-    /// Else it has those of the one of `turns` that covers most of it.
+    /// The ids of a prompt. With a `past`, text and tokens go on from its ids; a conversation has those of the one of `turns` that covers
+    /// most of it.
     pub(crate) fn encode<'a>(
         &self,
         prompt: &Prompt,
@@ -108,8 +108,7 @@ impl Prompter {
                 let template = self.template(chat)?;
                 let (rendered, place) = template.render(chat)?;
                 let thoughts = template.thoughts.clone().zip(place);
-                let own = past.and_then(|past| past.turn.as_deref());
-                Encoded { ids: self.encode_chat(&rendered, own, turns)?, rendered: Some(rendered), thoughts }
+                Encoded { ids: self.encode_chat(&rendered, turns)?, rendered: Some(rendered), thoughts }
             }
             Prompt::Text { text, parse_control } => {
                 let control = if *parse_control { Control::Parse } else { Control::AsText };
@@ -148,16 +147,10 @@ impl Prompter {
         })
     }
 
-    /// A session's own turn comes first: another of the same words may have other ids, and what a session says next must not hang on who
-    /// else is remembered.
-    fn encode_chat<'a>(
-        &self,
-        rendered: &Rendered,
-        own: Option<&'a Turn>,
-        turns: impl Iterator<Item = &'a Turn>,
-    ) -> Result<Vec<u32>> {
-        let repeated = |turn: &'a Turn| Some((turn, rendered.starts_with(&turn.rendered, &turn.answer)?));
-        let known = own.and_then(repeated).or_else(|| turns.filter_map(repeated).max_by_key(|(turn, _)| turn.ids.len()));
+    fn encode_chat<'a>(&self, rendered: &Rendered, turns: impl Iterator<Item = &'a Turn>) -> Result<Vec<u32>> {
+        let known = turns
+            .filter_map(|turn| Some((turn, rendered.starts_with(&turn.rendered, &turn.answer)?)))
+            .max_by_key(|(turn, _)| turn.ids.len());
         match known {
             None => self.tokenizer.encode_rendered(rendered),
             Some((turn, rest)) => {

@@ -69,6 +69,8 @@ pub(crate) struct Sequence {
     pub prompt: Option<Prompt>,
     /// What the first prompt goes on from.
     pub past: Option<Snapshot>,
+    /// Of one that went on from a past: the last turn of it whose text and ids agree.
+    pub session: Option<Option<Arc<Turn>>>,
     /// Of a chat prompt.
     pub rendered: Option<Rendered>,
     /// Of a chat prompt under a template that knows thoughts.
@@ -109,6 +111,7 @@ impl Sequence {
             salt: None,
             prompt: Some(prompt),
             past: None,
+            session: None,
             rendered: None,
             thoughts: None,
             thinking,

@@ -15,7 +15,14 @@ impl Scheduler {
     pub(super) fn encode(&mut self, sequence: &mut Sequence) -> Result<After> {
         let Some(prompt) = sequence.prompt.take() else { return Ok(After::Stays) };
         let past = sequence.past.take();
-        let encoded = self.parts.prompter.encode(&prompt, past.as_ref(), self.turns.iter())?;
+        if let Some(past) = &past {
+            sequence.session = Some(past.turn.clone());
+        }
+        // Others may have said the same words by other ids: what a session says must not hang on whom else the model remembers.
+        let encoded = match &sequence.session {
+            Some(own) => self.parts.prompter.encode(&prompt, past.as_ref(), own.as_deref().into_iter())?,
+            None => self.parts.prompter.encode(&prompt, None, self.turns.iter())?,
+        };
         if let Some(&id) = encoded.ids.iter().find(|&&id| id as usize >= self.parts.vocab) {
             return Err(Error::invalid_request(format!(
                 "Token {id} is not in the model's vocabulary of {}.",

@@ -76,7 +76,9 @@ impl Scheduler {
         let tokens = [&sequence.tokens[..sequence.prompt_tokens], &answer.ids_shown()?].concat();
         sequence.turn = turn_of_chat(sequence);
         let salt = sequence.salt.as_deref().map(Arc::from);
-        let snapshot = Snapshot { tokens: tokens.into(), turn: sequence.turn.clone(), salt };
+        // An answer that a stop text cut short is no turn; the one before it still is how the next prompt begins.
+        let before = sequence.session.clone().flatten().filter(|turn| tokens.starts_with(&turn.ids));
+        let snapshot = Snapshot { tokens: tokens.into(), turn: sequence.turn.clone().or(before), salt };
         if let Work::Generate { writer, .. } = &sequence.work {
             writer.finish(finish, snapshot);
         }
