@@ -108,6 +108,7 @@ enum After {
 
 impl Scheduler {
     pub(crate) fn new(parts: Parts) -> Self {
+        parts.counters.show(0, 0, parts.kv.bytes());
         Self {
             parts,
             sequences: Vec::new(),

@@ -361,10 +361,11 @@ impl Scheduler {
     }
 }
 
-/// Rows of a prompt, at most `room` of them, that end at the end of a block where that can be: then others can go on from there.
+/// Rows of a prompt, at most `room` of them, that end at the end of a block where that costs little room: then others can go on from there.
 fn whole_blocks(kv: usize, left: usize, room: usize) -> usize {
     let whole = (kv + room) / BLOCK * BLOCK;
-    if left <= room || whole <= kv { left.min(room) } else { whole - kv }
+    let rows = whole.saturating_sub(kv);
+    if left <= room || rows * 4 < room * 3 { left.min(room) } else { rows }
 }
 
 /// What `f` gives, or `internal` where it panicked.
