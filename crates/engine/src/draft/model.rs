@@ -205,7 +205,7 @@ impl DraftModel {
         let began = Instant::now();
         let run = self.parts.program.run(&self.batch, &mut self.outputs, stop);
         match &run {
-            Ok(()) => self.pace.measured(self.batch.rows.len(), began.elapsed().as_secs_f64() * 1e3),
+            Ok(()) => self.pace.measured(self.batch.rows.len(), 0, began.elapsed().as_secs_f64() * 1e3),
             Err(_) => members.iter().for_each(|&id| self.drop(id)),
         }
         run

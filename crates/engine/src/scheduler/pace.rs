@@ -1,6 +1,7 @@
 //! What a step costs, by the rows it computes: measured as they go, so that chunks of prompts can be sized by time.
 //!
-//! A line through points at powers of two, whose ends each measurement moves a little towards itself.
+//! Of answers a line through points at powers of two, whose ends each measurement moves a little towards itself; of prompts what a
+//! row of them adds.
 
 /// Rows of the points.
 const POINTS: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
@@ -32,16 +33,21 @@ const BESIDE: f64 = 3.0;
 /// The measured costs.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    /// Milliseconds at [`POINTS`]; `None` before the first measurement.
+    /// Milliseconds at [`POINTS`] of steps without prompts; `None` before the first measurement.
     ms: Option<[f64; POINTS.len()]>,
+    /// Milliseconds that a row of a prompt adds. Apart from the others: it grows with the prompt, and the step it is added to does not.
+    prompt_row_ms: Option<f64>,
 }
 
 impl Pace {
-    /// A step of so many rows took so long.
-    pub(crate) fn measured(&mut self, rows: usize, ms: f64) {
+    /// A step of so many rows of answers, drafts included, and of prompts took so long.
+    pub(crate) fn measured(&mut self, answers: usize, prompts: usize, ms: f64) {
+        if prompts > 0 {
+            return self.measured_with_prompts(answers, prompts, ms);
+        }
         let shape = |rows: usize| (FIXED_ROWS + rows as f64) / (FIXED_ROWS + 1.0);
-        let points = self.ms.get_or_insert_with(|| POINTS.map(|at| ms * shape(at) / shape(rows)));
-        let (low, share) = place(rows);
+        let points = self.ms.get_or_insert_with(|| POINTS.map(|at| ms * shape(at) / shape(answers)));
+        let (low, share) = place(answers);
         let expected = points[low] * (1.0 - share) + points[low + 1] * share;
         let error = ms.min(expected * OUTLIER) - expected;
         points[low] += LEARNING * (1.0 - share) * error;
@@ -52,10 +58,21 @@ impl Pace {
         }
     }
 
-    /// Milliseconds that a step of so many rows takes; 0 before anything was measured.
-    pub(crate) fn cost(&self, rows: usize) -> f64 {
-        let Some(points) = &self.ms else { return 0.0 };
-        let (low, share) = place(rows);
+    fn measured_with_prompts(&mut self, answers: usize, prompts: usize, ms: f64) {
+        // Few rows say more of what a step costs whatever its rows.
+        if prompts < LEAST_BESIDE {
+            return;
+        }
+        // However wrong the line is, rows add something.
+        let row = (ms - self.cost(answers)).max(ms / 10.0) / prompts as f64;
+        let before = *self.prompt_row_ms.get_or_insert(row);
+        self.prompt_row_ms = Some(before + LEARNING * (row.min(before * OUTLIER) - before));
+    }
+
+    /// Milliseconds that a step of so many rows of answers takes; 0 of no rows, and before anything was measured.
+    pub(crate) fn cost(&self, answers: usize) -> f64 {
+        let Some(points) = self.ms.as_ref().filter(|_| answers > 0) else { return 0.0 };
+        let (low, share) = place(answers);
         points[low] * (1.0 - share) + points[low + 1] * share
     }
 
@@ -63,13 +80,9 @@ impl Pace {
     pub(crate) fn chunk(&self, answers: usize) -> usize {
         let (least, most_ms) = match answers {
             0 => (LEAST_ALONE, ALONE_MS),
-            _ => (LEAST_BESIDE, BESIDE * self.cost(answers)),
+            _ => (LEAST_BESIDE, (BESIDE - 1.0) * self.cost(answers)),
         };
-        if self.ms.is_none() {
-            return least;
-        }
-        let fits = |rows: &usize| self.cost(answers + rows) <= most_ms;
-        (least..=CHUNK).rev().find(fits).unwrap_or(least)
+        self.prompt_row_ms.map_or(least, |row| ((most_ms / row) as usize).clamp(least, CHUNK))
     }
 }
 
@@ -84,14 +97,15 @@ mod tests {
     use super::*;
 
     /// TinyLlama in Q4_K_M on two threads, about.
-    fn real(rows: usize) -> f64 {
-        15.0 + 5.3 * rows as f64
+    fn real(answers: usize, prompts: usize) -> f64 {
+        15.0 + 5.3 * answers as f64 + 5.0 * prompts as f64
     }
 
     fn paced() -> Pace {
         let mut pace = Pace::default();
         for _ in 0..50 {
-            [1, 3, 7, 8, 16, 40, 64, 200, 256].into_iter().for_each(|rows| pace.measured(rows, real(rows)));
+            [1, 3, 7, 8, 16, 40, 64].into_iter().for_each(|rows| pace.measured(rows, 0, real(rows, 0)));
+            [(0, 64), (7, 20)].into_iter().for_each(|(answers, rows)| pace.measured(answers, rows, real(answers, rows)));
         }
         pace
     }
@@ -99,8 +113,8 @@ mod tests {
     #[test]
     fn costs_are_learned_and_lie_between_what_was_measured() {
         let pace = paced();
-        for rows in 1..=400 {
-            let (cost, real) = (pace.cost(rows), real(rows));
+        for rows in 1..=100 {
+            let (cost, real) = (pace.cost(rows), real(rows, 0));
             assert!((cost / real - 1.0).abs() < 0.05, "{rows} rows: {cost} ms, really {real}");
         }
     }
@@ -110,34 +124,50 @@ mod tests {
         let pace = paced();
         for answers in [1, 7, 16, 64] {
             let rows = pace.chunk(answers);
-            let times = real(answers + rows) / real(answers);
+            let times = real(answers, rows) / real(answers, 0);
             assert!(
                 (rows == LEAST_BESIDE && times > 2.8) || (2.6..3.3).contains(&times),
                 "{rows} beside {answers}: {times}"
             );
         }
-        assert!((430.0..530.0).contains(&real(pace.chunk(0))), "{}", pace.chunk(0));
+        assert!((400.0..600.0).contains(&real(0, pace.chunk(0))), "{}", pace.chunk(0));
+    }
+
+    #[test]
+    fn a_prompt_that_grows_dearer_makes_no_answer_seem_so() {
+        let mut pace = paced();
+        let before = pace.cost(7);
+        for n in 0..200 {
+            let rows = pace.chunk(7);
+            // A row of it costs three times as much in the end.
+            let ms = real(7, 0) + rows as f64 * (5.0 + n as f64 / 20.0);
+            assert!(ms < real(7, 0) * 3.5, "step {n}: {ms} ms");
+            pace.measured(7, rows, ms);
+        }
+        assert_eq!(pace.cost(7), before);
     }
 
     #[test]
     fn before_the_first_measurement_chunks_are_small_and_one_measurement_is_enough_to_guess() {
         let mut pace = Pace::default();
         assert_eq!((pace.chunk(0), pace.chunk(3), pace.cost(5)), (LEAST_ALONE, LEAST_BESIDE, 0.0));
-        pace.measured(64, 6.7);
+        pace.measured(0, 64, 6.7);
         assert_eq!(pace.chunk(0), CHUNK, "a small model");
         let mut pace = Pace::default();
-        pace.measured(64, 6700.0);
-        assert_eq!(pace.chunk(0), LEAST_ALONE, "a large one");
-        assert!(pace.chunk(2) < 2 * LEAST_BESIDE);
+        pace.measured(0, 64, 6700.0);
+        assert_eq!((pace.chunk(0), pace.chunk(2)), (LEAST_ALONE, LEAST_BESIDE), "a large one");
     }
 
     #[test]
     fn one_slow_step_is_soon_forgotten() {
         let mut pace = paced();
-        pace.measured(8, 10_000.0);
-        assert!(pace.cost(8) < real(8) * 1.6);
-        (0..10).for_each(|_| pace.measured(8, real(8)));
-        assert!(pace.cost(8) < real(8) * 1.1);
+        pace.measured(8, 0, 10_000.0);
+        assert!(pace.cost(8) < real(8, 0) * 1.6);
+        (0..10).for_each(|_| pace.measured(8, 0, real(8, 0)));
+        assert!(pace.cost(8) < real(8, 0) * 1.1);
         assert!((1..256).all(|rows| pace.cost(rows) <= pace.cost(rows + 1)));
+        pace.measured(7, 20, 10_000.0);
+        (0..10).for_each(|_| pace.measured(7, 20, real(7, 20)));
+        assert!(pace.chunk(7) > 15);
     }
 }

@@ -195,7 +195,9 @@ impl Scheduler {
         match run {
             Ok(()) => {
                 let mut members = members;
-                self.pace.measured(self.batch.rows.len(), ms);
+                let of_answers = |member: &&Member| member.rows == 1 && !member.wanted.is_empty();
+                let answers = members.iter().filter(of_answers).map(|member| 1 + member.drafts.len()).sum();
+                self.pace.measured(answers, self.batch.rows.len() - answers, ms);
                 self.choose_tokens(&mut members);
                 for mut member in members {
                     let result = guarded(|| self.advance(&mut member, ms));
