@@ -24,8 +24,11 @@ const LEAST_BESIDE: usize = 8;
 /// Least rows of prompts in a step without answers.
 const LEAST_ALONE: usize = 64;
 
-/// Milliseconds that a step without answers takes at most, as far as that can be known: so long may a new session wait for its first.
-const ALONE_MS: f64 = 500.0;
+/// Milliseconds that a step without answers takes at most, as far as that can be known: so long may a session wait for its turn.
+const TURN_MS: f64 = 500.0;
+
+/// The same of the only session: longer chunks cost less, and who comes waits for one of them at most.
+const ALONE_MS: f64 = 1500.0;
 
 /// How many times what it costs without them a step with rows of prompts may cost: so much longer may answers wait for a token.
 const BESIDE: f64 = 3.0;
@@ -76,10 +79,10 @@ impl Pace {
         points[low] * (1.0 - share) + points[low + 1] * share
     }
 
-    /// Rows of prompts that a step with so many rows of answers has room for.
-    pub(crate) fn chunk(&self, answers: usize) -> usize {
+    /// Rows of prompts that a step with so many rows of answers has room for; `alone`: there is one session.
+    pub(crate) fn chunk(&self, answers: usize, alone: bool) -> usize {
         let (least, most_ms) = match answers {
-            0 => (LEAST_ALONE, ALONE_MS),
+            0 => (LEAST_ALONE, if alone { ALONE_MS } else { TURN_MS }),
             _ => (LEAST_BESIDE, (BESIDE - 1.0) * self.cost(answers)),
         };
         self.prompt_row_ms.map_or(least, |row| ((most_ms / row) as usize).clamp(least, CHUNK))
@@ -123,14 +126,15 @@ mod tests {
     fn chunks_are_as_long_as_they_may_take() {
         let pace = paced();
         for answers in [1, 7, 16, 64] {
-            let rows = pace.chunk(answers);
+            let rows = pace.chunk(answers, false);
             let times = real(answers, rows) / real(answers, 0);
             assert!(
                 (rows == LEAST_BESIDE && times > 2.8) || (2.6..3.3).contains(&times),
                 "{rows} beside {answers}: {times}"
             );
         }
-        assert!((400.0..600.0).contains(&real(0, pace.chunk(0))), "{}", pace.chunk(0));
+        assert!((400.0..600.0).contains(&real(0, pace.chunk(0, false))), "{}", pace.chunk(0, false));
+        assert!(pace.chunk(0, true) > 2 * pace.chunk(0, false));
     }
 
     #[test]
@@ -138,7 +142,7 @@ mod tests {
         let mut pace = paced();
         let before = pace.cost(7);
         for n in 0..200 {
-            let rows = pace.chunk(7);
+            let rows = pace.chunk(7, false);
             // A row of it costs three times as much in the end.
             let ms = real(7, 0) + rows as f64 * (5.0 + n as f64 / 20.0);
             assert!(ms < real(7, 0) * 3.5, "step {n}: {ms} ms");
@@ -150,12 +154,12 @@ mod tests {
     #[test]
     fn before_the_first_measurement_chunks_are_small_and_one_measurement_is_enough_to_guess() {
         let mut pace = Pace::default();
-        assert_eq!((pace.chunk(0), pace.chunk(3), pace.cost(5)), (LEAST_ALONE, LEAST_BESIDE, 0.0));
+        assert_eq!((pace.chunk(0, false), pace.chunk(3, false), pace.cost(5)), (LEAST_ALONE, LEAST_BESIDE, 0.0));
         pace.measured(0, 64, 6.7);
-        assert_eq!(pace.chunk(0), CHUNK, "a small model");
+        assert_eq!(pace.chunk(0, false), CHUNK, "a small model");
         let mut pace = Pace::default();
         pace.measured(0, 64, 6700.0);
-        assert_eq!((pace.chunk(0), pace.chunk(2)), (LEAST_ALONE, LEAST_BESIDE), "a large one");
+        assert_eq!((pace.chunk(0, false), pace.chunk(2, false)), (LEAST_ALONE, LEAST_BESIDE), "a large one");
     }
 
     #[test]
@@ -168,6 +172,6 @@ mod tests {
         assert!((1..256).all(|rows| pace.cost(rows) <= pace.cost(rows + 1)));
         pace.measured(7, 20, 10_000.0);
         (0..10).for_each(|_| pace.measured(7, 20, real(7, 20)));
-        assert!(pace.chunk(7) > 15);
+        assert!(pace.chunk(7, false) > 15);
     }
 }

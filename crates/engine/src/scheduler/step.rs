@@ -120,7 +120,7 @@ impl Scheduler {
     /// Prompts in turn, while there is room in the batch.
     fn choose_prompts(&mut self, prompts: &[u64], chosen: &mut Vec<Chosen>) {
         let answers = chosen.len();
-        let mut room = self.pace.chunk(answers);
+        let mut room = self.pace.chunk(answers, self.sequences.len() == 1);
         let mut coming = HashSet::new();
         for &id in prompts {
             if room == 0 || chosen.len() >= answers + TOGETHER {
@@ -133,7 +133,7 @@ impl Scheduler {
                 continue;
             }
             let sequence = &self.sequences[at];
-            let rows = whole_blocks(sequence.table.kv, sequence.left(), room);
+            let rows = chunk_rows(sequence.table.kv, sequence.left(), room);
             let keys = self.parts.kv.coming(&sequence.table, &sequence.tokens, rows);
             if keys.iter().any(|key| coming.contains(key)) {
                 continue;
@@ -363,11 +363,18 @@ impl Scheduler {
     }
 }
 
-/// Rows of a prompt, at most `room` of them, that end at the end of a block where that costs little room: then others can go on from there.
-fn whole_blocks(kv: usize, left: usize, room: usize) -> usize {
-    let whole = (kv + room) / BLOCK * BLOCK;
-    let rows = whole.saturating_sub(kv);
-    if left <= room || rows * 4 < room * 3 { left.min(room) } else { rows }
+/// Rows of a prompt's next chunk, at most `room`, its chunks about equal: many rows and then few cost more. They end at the end of a block where
+/// that is near: then others can go on from there.
+fn chunk_rows(kv: usize, left: usize, room: usize) -> usize {
+    let rows = left.div_ceil(left.div_ceil(room).max(1));
+    let up = (kv + rows).next_multiple_of(BLOCK) - kv;
+    let down = ((kv + rows) / BLOCK * BLOCK).saturating_sub(kv);
+    match rows {
+        _ if rows == left => left,
+        _ if up <= room => up.min(left),
+        _ if down * 4 >= room * 3 => down,
+        _ => rows,
+    }
 }
 
 /// What `f` gives, or `internal` where it panicked.
@@ -375,4 +382,21 @@ pub(crate) fn guarded<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| {
         Err(Error::internal("The computation panicked; this request failed, the model goes on. Please report it."))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chunk_rows;
+
+    #[test]
+    fn chunks_are_about_equal_fit_and_end_at_blocks_where_that_costs_little() {
+        assert_eq!([chunk_rows(0, 257, 256), chunk_rows(160, 97, 256)], [160, 97]);
+        assert_eq!([chunk_rows(0, 257, 300), chunk_rows(0, 30, 21), chunk_rows(15, 15, 21)], [257, 15, 15]);
+        assert_eq!([chunk_rows(0, 2000, 80), chunk_rows(64, 1936, 80)], [64, 64]);
+        assert_eq!([chunk_rows(0, 2000, 21), chunk_rows(21, 1979, 21)], [21, 21], "not 21 and 11 by turns");
+        for (kv, left, room) in (0..2000).map(|n| (n * 7 % 100, 1 + n % 400, 1 + n % 37)) {
+            let rows = chunk_rows(kv, left, room);
+            assert!((1..=room.min(left)).contains(&rows), "{kv}, {left}, {room}: {rows}");
+        }
+    }
 }
