@@ -100,6 +100,10 @@ describe.each(exact)('$name', ({ open }) => {
     const model = await open({ ...base, ...load?.(info) })
     try {
       expect(await run(model, expected)).toEqual(expected)
+      // Whether a guess is worth its time is measured: where the machine is busy elsewhere, it may take some answers before one is.
+      for (let more = 5; shows === guessed && more > 0 && model.stats().draft.proposedTokens === 0; more -= 1) {
+        expect(await run(model, expected)).toEqual(expected)
+      }
       shows?.(model)
     } finally {
       await model.close()

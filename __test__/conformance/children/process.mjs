@@ -114,7 +114,8 @@ const parts = {
 
   /** With a fault in every fourth step. */
   async panics() {
-    const model = await open(subject)
+    // A step that fails with drafts is computed again without, and the fault would be over.
+    const model = await open(subject, { draft: false })
     const answer = () => generate(asked(model, 2)).text().collect().catch((error) => error.code)
     report({ answers: [await answer(), await answer(), await answer(), await answer(), await answer(), await answer()] })
     const parts = []
